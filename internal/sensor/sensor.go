@@ -1,0 +1,89 @@
+// Package sensor is what a sensor is: its name and hash, its parameters and
+// columns, how long its answer stays fresh, and how it is computed.
+//
+// It holds definitions, shared by the server (which parses and plans with
+// them) and the client (which computes them). Native sensors are computed by
+// the client's own code and are listed by [Builtin]; script sensors carry
+// their programs.
+package sensor
+
+import (
+	"time"
+
+	"catenary/internal/value"
+)
+
+// A Sensor is one named fact that clients can compute.
+type Sensor struct {
+	Name        string
+	Description string
+	Category    string
+	Parameters  []Parameter
+	Columns     []Column // never empty; a single column bears the sensor's name
+	MaxAge      time.Duration
+	Platforms   []Platform // where it can be computed
+	Scripts     []Script   // empty for a native sensor
+
+	// Delimiter splits a script's output line into columns.
+	Delimiter string
+	// KeepDuplicates leaves equal rows of one machine standing; by default a
+	// machine says each row once.
+	KeepDuplicates bool
+	// IgnoreCase makes comparisons with the sensor's values ignore case.
+	IgnoreCase bool
+}
+
+// A Column is one part of each of a sensor's rows.
+type Column struct {
+	Name string
+	Type value.Type
+}
+
+// A Parameter is a value that the asker gives, in brackets after the name.
+type Parameter struct {
+	Key     string // the placeholder ||key|| in a script
+	Label   string // what a person reads
+	Help    string
+	Default string
+}
+
+// A Platform is a family of operating systems, spelled as in the public API.
+type Platform string
+
+const (
+	Linux   Platform = "Linux"
+	Windows Platform = "Windows"
+	Mac     Platform = "Mac"
+)
+
+// A Language is a script's interpreter, spelled as in the public API.
+type Language string
+
+const (
+	UnixShell  Language = "UnixShell"
+	Python     Language = "Python"
+	Powershell Language = "Powershell"
+)
+
+// A Script is how a sensor is computed on one platform.
+type Script struct {
+	Platform Platform
+	Language Language
+	Source   string
+}
+
+// Native reports whether the client computes the sensor by its own code.
+func (s Sensor) Native() bool { return len(s.Scripts) == 0 }
+
+// Hash returns the sensor's number in the public API, a function of its name.
+func (s Sensor) Hash() uint32 { return Hash(s.Name) }
+
+// Hash is the low 32 bits of FNV-1a-64 over the UTF-8 name. Programs that
+// speak the public API know sensors by this number.
+func Hash(name string) uint32 {
+	h := uint32(0x84222325)
+	for i := range len(name) {
+		h = (h ^ uint32(name[i])) * 435
+	}
+	return h
+}
