@@ -1,0 +1,268 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"catenary/internal/answer"
+)
+
+// The fields of an Answer that are its bundle's stand beside its own: an
+// answer without a set has no bundle.
+
+func (m Answer) append(b []byte) []byte {
+	b = putUint(b, 1, m.Seq)
+	b = putUint(b, 2, m.Question)
+	b = putBool(b, 3, m.First)
+	b = putBool(b, 4, m.Final)
+	b = putBytes(b, 5, appendSet(nil, m.Pending))
+	bu := m.Bundle
+	b = putBytes(b, 6, appendSet(nil, bu.Set))
+	b = putBool(b, 7, bu.Tainted)
+	b = putUint(b, 8, bu.Counts.Passed)
+	b = putUint(b, 9, bu.Counts.Errors)
+	b = putUint(b, 10, bu.Counts.NoResults)
+	b = putFixed(b, 11, bu.Rows.Cut)
+	var scratch []byte
+	for _, r := range bu.Rows.List {
+		scratch = appendRow(scratch[:0], r)
+		b = putBytes(b, 12, scratch)
+	}
+	return b
+}
+
+func decodeAnswer(b []byte) (Message, error) {
+	var m Answer
+	bu := &m.Bundle
+	left := answer.ChainLimits.Bytes
+	err := fields(b, func(f field) error {
+		switch f.num {
+		case 1:
+			return f.uint(&m.Seq)
+		case 2:
+			return f.uint(&m.Question)
+		case 3:
+			return f.bool(&m.First)
+		case 4:
+			return f.bool(&m.Final)
+		case 5:
+			return f.set(&m.Pending)
+		case 6:
+			return f.set(&bu.Set)
+		case 7:
+			return f.bool(&bu.Tainted)
+		case 8:
+			return f.uint(&bu.Counts.Passed)
+		case 9:
+			return f.uint(&bu.Counts.Errors)
+		case 10:
+			return f.uint(&bu.Counts.NoResults)
+		case 11:
+			return f.fixed(&bu.Rows.Cut)
+		case 12:
+			return f.row(&bu.Rows, &left)
+		}
+		return nil
+	})
+	if err != nil {
+		return m, err
+	}
+	bu.Question = m.Question
+	return m, checkBundle(m.Bundle)
+}
+
+// checkBundle refuses what no honest merge can produce.
+func checkBundle(b answer.Bundle) error {
+	n := uint64(b.Set.Len())
+	switch {
+	case n == 0 && (len(b.Rows.List) > 0 || b.Tainted || b.Counts != answer.Counts{} || b.Rows.Cut != 0):
+		return errors.New("rows of nobody")
+	case b.Counts.Passed > n || b.Counts.Errors > n || b.Counts.NoResults > n:
+		return fmt.Errorf("counts %+v exceed the %d machines of the set", b.Counts, n)
+	case b.Rows.Cut != 0 && len(b.Rows.List) > 0 && b.Rows.List[len(b.Rows.List)-1].Hash >= b.Rows.Cut:
+		return errors.New("row above the cut")
+	}
+	return nil
+}
+
+func appendRow(b []byte, r answer.Row) []byte {
+	b = putFixed(b, 1, r.Hash)
+	b = putUint(b, 2, r.Count)
+	for _, c := range r.Cells {
+		b = appendCell(b, c)
+	}
+	return b
+}
+
+// A cell is its own little message, so that empty cells and empty texts keep
+// their places: putBytes would leave them out.
+func appendCell(b []byte, c answer.Cell) []byte {
+	n := 0
+	for _, text := range c {
+		n += 1 + varintSize(len(text)) + len(text)
+	}
+	b = append(b, 3<<3|2)
+	b = binary.AppendUvarint(b, uint64(n))
+	for _, text := range c {
+		b = append(b, 1<<3|2)
+		b = binary.AppendUvarint(b, uint64(len(text)))
+		b = append(b, text...)
+	}
+	return b
+}
+
+func varintSize(n int) int {
+	size := 1
+	for ; n >= 0x80; n >>= 7 {
+		size++
+	}
+	return size
+}
+
+// row takes one more row. The bytes left are those of answer.ChainLimits: what
+// is let in here must fit in a frame again when it is passed on.
+func (x field) row(rows *answer.Rows, left *int) error {
+	var r answer.Row
+	err := fields(x.b, func(f field) error {
+		switch f.num {
+		case 1:
+			return f.fixed(&r.Hash)
+		case 2:
+			return f.uint(&r.Count)
+		case 3:
+			cell, err := decodeCell(f.b)
+			r.Cells = append(r.Cells, cell)
+			return errors.Join(err, f.want(2))
+		}
+		return nil
+	})
+	list := rows.List
+	*left -= r.Size()
+	switch {
+	case err != nil:
+		return err
+	case *left < 0:
+		return fmt.Errorf("rows of more than %d bytes", answer.ChainLimits.Bytes)
+	case r.Count == 0:
+		return errors.New("row that nobody gave")
+	case len(list) > 0 && list[len(list)-1].Hash >= r.Hash:
+		return errors.New("rows out of order")
+	case len(list) == answer.ChainLimits.Rows:
+		return fmt.Errorf("more than %d rows", answer.ChainLimits.Rows)
+	}
+	rows.List = append(list, r)
+	return x.want(2)
+}
+
+func decodeCell(b []byte) (answer.Cell, error) {
+	var c answer.Cell
+	err := fields(b, func(f field) error {
+		if f.num != 1 {
+			return nil
+		}
+		c = append(c, string(f.b))
+		return f.want(2)
+	})
+	return c, err
+}
+
+// A set is a format byte and the shorter of two forms (docs/protocol.md §5.2):
+// the gaps and lengths of its runs as varints, or its bitmap without trailing
+// zero bytes. The empty set is no bytes at all.
+const (
+	setRuns   = 1
+	setBitmap = 2
+)
+
+func appendSet(b []byte, s answer.Set) []byte {
+	if s.Empty() {
+		return b
+	}
+	bits := []byte{setBitmap}
+	runs := []byte{setRuns}
+	end, from, n := 0, -1, 0 // end of the run before; start and length of the one that grows
+	flush := func() {
+		if from >= 0 {
+			runs = binary.AppendUvarint(runs, uint64(from-end))
+			runs = binary.AppendUvarint(runs, uint64(n-1))
+			end = from + n
+		}
+	}
+	for slot := range s.All() {
+		x := int(slot)
+		for len(bits) < 2+x/8 {
+			bits = append(bits, 0)
+		}
+		bits[1+x/8] |= 1 << (x % 8)
+		if from >= 0 && x == from+n {
+			n++
+			continue
+		}
+		flush()
+		from, n = x, 1
+	}
+	flush()
+	if len(runs) <= len(bits) {
+		return append(b, runs...)
+	}
+	return append(b, bits...)
+}
+
+func (x field) set(to *answer.Set) error {
+	if err := x.want(2); err != nil {
+		return err
+	}
+	if !to.Empty() {
+		// Runs say much in few bytes: a frame full of sets would take minutes.
+		return errors.New("set is said twice")
+	}
+	if len(x.b) == 0 {
+		return nil
+	}
+	switch body := x.b[1:]; x.b[0] {
+	case setBitmap:
+		if len(body) > answer.SlotMax/8 {
+			return fmt.Errorf("bitmap of %d bytes", len(body))
+		}
+		for i, w := range body {
+			for ; w != 0; w &= w - 1 {
+				to.Add(answer.Slot(i*8 + lowest(w)))
+			}
+		}
+		return nil
+	case setRuns:
+		return decodeRuns(to, body)
+	default:
+		return fmt.Errorf("set has unknown form %d", x.b[0])
+	}
+}
+
+func lowest(w byte) int {
+	n := 0
+	for ; w&1 == 0; w >>= 1 {
+		n++
+	}
+	return n
+}
+
+func decodeRuns(to *answer.Set, b []byte) error {
+	at := uint64(0)
+	for len(b) > 0 {
+		gap, n := binary.Uvarint(b)
+		if n <= 0 || gap > answer.SlotMax {
+			return errors.New("broken run")
+		}
+		b = b[n:]
+		more, n := binary.Uvarint(b)
+		if n <= 0 || more > answer.SlotMax || at+gap+more >= answer.SlotMax {
+			return errors.New("broken run")
+		}
+		b = b[n:]
+		for slot := at + gap; slot <= at+gap+more; slot++ {
+			to.Add(answer.Slot(slot))
+		}
+		at += gap + more + 1
+	}
+	return nil
+}

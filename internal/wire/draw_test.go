@@ -1,0 +1,237 @@
+package wire
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"catenary/internal/answer"
+	"catenary/internal/endpoint"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+)
+
+// The generators below draw whatever an honest sender can say.
+
+func drawID(t *rapid.T) endpoint.ID {
+	return endpoint.ID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+}
+
+func drawPlace(t *rapid.T) endpoint.Place {
+	var a netip.Addr
+	if rapid.Bool().Draw(t, "ipv6") {
+		a = netip.AddrFrom16([16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "address"))).Unmap()
+	} else {
+		a = netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "address")))
+	}
+	return endpoint.Place{Addr: netip.AddrPortFrom(a, rapid.Uint16().Draw(t, "port")), ID: drawID(t)}
+}
+
+func drawText(t *rapid.T, most int) string {
+	return rapid.StringN(0, -1, most).Draw(t, "text")
+}
+
+func drawBytes(t *rapid.T, least, most int) []byte {
+	return rapid.SliceOfN(rapid.Byte(), least, most).Draw(t, "bytes")
+}
+
+func drawMillis(t *rapid.T) time.Duration {
+	return time.Duration(rapid.Int64Range(0, durationMax.Milliseconds()).Draw(t, "ms")) * time.Millisecond
+}
+
+// drawSet draws sparse and dense sets, with slots up to the last one.
+func drawSet(t *rapid.T, least int) answer.Set {
+	var s answer.Set
+	for range rapid.IntRange(least, 6).Draw(t, "runs") {
+		from := rapid.IntRange(0, answer.SlotMax-1).Draw(t, "from")
+		if rapid.Bool().Draw(t, "near") {
+			from %= 300
+		}
+		for x := from; x < min(answer.SlotMax, from+rapid.IntRange(1, 130).Draw(t, "length")); x++ {
+			s.Add(answer.Slot(x))
+		}
+	}
+	return s
+}
+
+var drawKey = answer.Key{4, 2}
+
+func drawRows(t *rapid.T) answer.Rows {
+	var rows []answer.Row
+	for range rapid.IntRange(0, 8).Draw(t, "rows") {
+		var cells []answer.Cell
+		for range rapid.IntRange(0, 3).Draw(t, "cells") {
+			var c answer.Cell
+			for range rapid.IntRange(0, 3).Draw(t, "texts") {
+				c = append(c, drawText(t, 300))
+			}
+			cells = append(cells, c)
+		}
+		r := drawKey.Row(cells)
+		r.Count = rapid.Uint64Range(1, 1<<40).Draw(t, "count")
+		rows = append(rows, r)
+	}
+	lim := answer.ChainLimits
+	lim.Rows = rapid.IntRange(0, 8).Draw(t, "kept")
+	return answer.RowsOf(lim, rows...)
+}
+
+func drawReport(t *rapid.T) answer.Report {
+	r := answer.Report{
+		Seq: rapid.Uint64().Draw(t, "seq"), Question: rapid.Uint64().Draw(t, "question"),
+		First: rapid.Bool().Draw(t, "first"), Final: rapid.Bool().Draw(t, "final"),
+		Pending: drawSet(t, 0),
+	}
+	r.Bundle.Question = r.Question
+	if rapid.Bool().Draw(t, "nobody") {
+		return r
+	}
+	set := drawSet(t, 1)
+	n := uint64(set.Len())
+	r.Bundle = answer.Bundle{
+		Question: r.Question, Set: set, Rows: drawRows(t), Tainted: rapid.Bool().Draw(t, "tainted"),
+		Counts: answer.Counts{
+			Passed:    rapid.Uint64Range(0, n).Draw(t, "passed"),
+			Errors:    rapid.Uint64Range(0, n).Draw(t, "errors"),
+			NoResults: rapid.Uint64Range(0, n).Draw(t, "noresults"),
+		},
+	}
+	return r
+}
+
+func drawNeighbour(t *rapid.T) Neighbour {
+	return Neighbour{Kind: endpoint.Neighbour(rapid.IntRange(0, 2).Draw(t, "kind")), ID: drawID(t)}
+}
+
+func drawRegister(t *rapid.T) Register {
+	return Register{
+		Version: rapid.Uint64().Draw(t, "version"), Initial: rapid.Bool().Draw(t, "initial"),
+		Incarnation: rapid.Uint64().Draw(t, "incarnation"), Sequence: rapid.Uint64().Draw(t, "sequence"),
+		Place: drawPlace(t), Name: drawText(t, textMax), Program: drawText(t, textMax), Platform: drawText(t, textMax),
+		Slot: answer.Slot(rapid.Uint16().Draw(t, "slot")), HasSlot: rapid.Bool().Draw(t, "hasslot"),
+		Peers: rapid.Uint64().Draw(t, "peers"),
+		Known: rapid.SliceOfN(rapid.Uint64Min(1), 0, 40).Draw(t, "known"),
+		Back:  drawNeighbour(t), Fore: drawNeighbour(t),
+		RenewalKey: drawBytes(t, 0, 200),
+	}
+}
+
+func drawRegistered(t *rapid.T) Registered {
+	places := rapid.SliceOfN(rapid.Custom(drawPlace), 0, 10)
+	blobs := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 1, 100), 0, vouchersMax)
+	return Registered{
+		ComputerID: rapid.Uint32().Draw(t, "computer"), Slot: answer.Slot(rapid.Uint16().Draw(t, "slot")),
+		Peers: rapid.Uint64().Draw(t, "peers"), PeersSame: rapid.Bool().Draw(t, "same"),
+		Back: places.Draw(t, "back"), Fore: places.Draw(t, "fore"),
+		Questions: blobs.Draw(t, "questions"), Highest: rapid.Uint64().Draw(t, "highest"),
+		Now:         time.UnixMilli(rapid.Int64Range(0, timeMax).Draw(t, "now")),
+		Intervals:   Intervals{drawMillis(t), drawMillis(t), drawMillis(t), drawMillis(t)},
+		Certificate: drawBytes(t, 0, 200), Vouchers: blobs.Draw(t, "vouchers"),
+	}
+}
+
+// drawMessage draws a message of each kind with equal chance.
+func drawMessage(t *rapid.T) Message {
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	case 0:
+		return Hello{
+			Version: rapid.Uint64().Draw(t, "version"), Role: Role(rapid.Byte().Draw(t, "role")),
+			Place: drawPlace(t), Incarnation: rapid.Uint64().Draw(t, "incarnation"),
+		}
+	case 1:
+		return HelloOK{rapid.Uint64().Draw(t, "incarnation")}
+	case 2:
+		return Refused{Reason(rapid.Uint64().Draw(t, "reason")), drawText(t, problemMax)}
+	case 3:
+		return Question{drawBytes(t, 1, 400)}
+	case 4:
+		return Answer{drawReport(t)}
+	case 5:
+		return Ack{rapid.Uint64().Draw(t, "seq")}
+	case 6:
+		return drawRegister(t)
+	case 7:
+		return drawRegistered(t)
+	case 8:
+		return Enrol{rapid.Uint64().Draw(t, "version"), drawBytes(t, 0, secretSize), drawBytes(t, 0, 200), drawText(t, textMax)}
+	default:
+		return Enrolled{drawID(t), rapid.Uint32().Draw(t, "computer"), drawBytes(t, 0, 200)}
+	}
+}
+
+func drawLetter(t *rapid.T) Letter {
+	life := rapid.Int64Range(1, LifeMax.Milliseconds()).Draw(t, "life")
+	part := rapid.Int64Range(1, life)
+	return Letter{
+		Question: rapid.Uint64Min(1).Draw(t, "question"),
+		Issued:   time.UnixMilli(rapid.Int64Range(0, timeMax).Draw(t, "issued")),
+		Life:     time.Duration(life) * time.Millisecond,
+		Hold:     time.Duration(part.Draw(t, "hold")) * time.Millisecond,
+		Limit:    time.Duration(part.Draw(t, "limit")) * time.Millisecond,
+		Key:      answer.Key(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")),
+		Plan:     drawBytes(t, 1, 300),
+	}
+}
+
+// diff says how two messages differ; no bytes and no list are the same.
+func diff(a, b any) string {
+	return cmp.Diff(a, b, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.AddrPort{}))
+}
+
+// body is the part of a frame that Decode takes, and checks the length before it.
+func body(t testing.TB, frame []byte) []byte {
+	t.Helper()
+	n, err := FrameSize([4]byte(frame))
+	if err != nil || n != len(frame)-4 {
+		t.Fatalf("frame of %d bytes says it has %d after its length (%v)", len(frame), n, err)
+	}
+	return frame[4:]
+}
+
+func mustDecode(t testing.TB, b []byte) Message {
+	t.Helper()
+	m, err := Decode(b)
+	if err != nil || m == nil {
+		t.Fatalf("decode %x: %v, %v", b, m, err)
+	}
+	return m
+}
+
+// sample is one small message of each kind.
+func sample() []Message {
+	place := endpoint.Place{Addr: netip.MustParseAddrPort("10.1.2.3:17472"), ID: endpoint.ID{1, 2, 3}}
+	var out []Message
+	for kind := range decoders {
+		switch kind {
+		case KindHello:
+			out = append(out, Hello{Version: Version, Role: Behind, Place: place, Incarnation: 7})
+		case KindHelloOK:
+			out = append(out, HelloOK{7})
+		case KindRefused:
+			out = append(out, Refused{Nearer, "a nearer neighbour stands here"})
+		case KindQuestion:
+			out = append(out, Question{[]byte("sealed")})
+		case KindAnswer:
+			out = append(out, Answer{answer.Report{Seq: 3, Question: 9, First: true, Bundle: answer.Bundle{
+				Question: 9, Set: answer.SetOf(0, 1, 2, 5), Counts: answer.Counts{Passed: 4},
+				Rows: answer.RowsOf(answer.ChainLimits, drawKey.Row([]answer.Cell{{"a"}}), drawKey.Row([]answer.Cell{{"b", ""}, {}})),
+			}}})
+		case KindAck:
+			out = append(out, Ack{3})
+		case KindRegister:
+			out = append(out, Register{Version: Version, Incarnation: 1, Sequence: 2, Place: place, Name: "ws-1", Known: []uint64{8, 9}})
+		case KindRegistered:
+			out = append(out, Registered{ComputerID: 5, Now: time.UnixMilli(1e12), Back: []endpoint.Place{place}, Questions: [][]byte{{1}}})
+		case KindEnrol:
+			out = append(out, Enrol{Version: Version, Secret: make([]byte, 32), Key: []byte{1}, Name: "ws-1"})
+		case KindEnrolled:
+			out = append(out, Enrolled{endpoint.ID{1}, 5, []byte{1}})
+		default:
+			panic(fmt.Sprintf("no sample of kind %d", kind))
+		}
+	}
+	return out
+}

@@ -1,0 +1,385 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"catenary/internal/answer"
+	"catenary/internal/endpoint"
+)
+
+// Register is a client's word to the server: who and where it is, and what it
+// already knows (docs/protocol.md §7).
+type Register struct {
+	Version     uint64
+	Initial     bool   // asks for everything anew, not only for news
+	Incarnation uint64 // grows with each start of the client
+	Sequence    uint64 // grows with each registration of one incarnation
+	Place       endpoint.Place
+	Name        string // computer name
+	Program     string // version of the client program
+	Platform    string
+	Slot        answer.Slot // the slot it holds, if HasSlot
+	HasSlot     bool
+	Peers       uint64   // digest of the peer lists it holds; 0: none
+	Known       []uint64 // live questions it holds
+	Back, Fore  Neighbour
+	RenewalKey  []byte // PKIX public key for which it wants a new certificate
+}
+
+// A Neighbour is who stands next to a client on one side.
+type Neighbour struct {
+	Kind endpoint.Neighbour
+	ID   endpoint.ID // of a peer
+}
+
+// Registered is the server's reply.
+type Registered struct {
+	ComputerID  uint32
+	Slot        answer.Slot
+	Peers       uint64           // digest of the two lists
+	PeersSame   bool             // the client holds them already
+	Back, Fore  []endpoint.Place // nearest first
+	Questions   [][]byte         // sealed; live ones that the client does not hold
+	Highest     uint64           // highest question id that was ever asked
+	Now         time.Time        // the server's clock, to the millisecond
+	Intervals   Intervals
+	Certificate []byte   // DER, if a renewal was asked for
+	Vouchers    [][]byte // of the signing keys in use
+}
+
+// Intervals are the client settings that pace registrations. A client draws
+// each wait evenly between the two bounds.
+type Intervals struct {
+	NormalMin, NormalMax   time.Duration
+	InitialMin, InitialMax time.Duration
+}
+
+// Enrol asks for an identity.
+type Enrol struct {
+	Version uint64
+	Secret  []byte // from catenary-init.dat
+	Key     []byte // PKIX public key
+	Name    string // computer name
+}
+
+// Enrolled is the new identity.
+type Enrolled struct {
+	ID          endpoint.ID
+	ComputerID  uint32
+	Certificate []byte // DER
+}
+
+func (Register) Kind() Kind   { return KindRegister }
+func (Registered) Kind() Kind { return KindRegistered }
+func (Enrol) Kind() Kind      { return KindEnrol }
+func (Enrolled) Kind() Kind   { return KindEnrolled }
+
+func (m Register) append(b []byte) []byte {
+	b = putUint(b, 1, m.Version)
+	b = putBool(b, 2, m.Initial)
+	b = putUint(b, 3, m.Incarnation)
+	b = putUint(b, 4, m.Sequence)
+	b = putPlace(b, 5, m.Place)
+	b = putText(b, 6, m.Name)
+	b = putText(b, 7, m.Program)
+	b = putText(b, 8, m.Platform)
+	b = putUint(b, 9, uint64(m.Slot))
+	b = putBool(b, 10, m.HasSlot)
+	b = putFixed(b, 11, m.Peers)
+	for _, q := range m.Known {
+		b = putUint(b, 12, q)
+	}
+	b = putUint(b, 13, uint64(m.Back.Kind))
+	b = putID(b, 14, m.Back.ID)
+	b = putUint(b, 15, uint64(m.Fore.Kind))
+	b = putID(b, 16, m.Fore.ID)
+	return putBytes(b, 17, m.RenewalKey)
+}
+
+func decodeRegister(b []byte) (Message, error) {
+	var m Register
+	err := fields(b, func(f field) error { return m.take(f) })
+	if err == nil && (m.Back.Kind > endpoint.Server || m.Fore.Kind > endpoint.Server) {
+		err = errors.New("neighbour of unknown kind")
+	}
+	return m, err
+}
+
+func (m *Register) take(f field) error {
+	switch f.num {
+	case 1:
+		return f.uint(&m.Version)
+	case 2:
+		return f.bool(&m.Initial)
+	case 3:
+		return f.uint(&m.Incarnation)
+	case 4:
+		return f.uint(&m.Sequence)
+	case 5:
+		return f.place(&m.Place)
+	case 6:
+		return f.short(&m.Name, textMax)
+	case 7:
+		return f.short(&m.Program, textMax)
+	case 8:
+		return f.short(&m.Platform, textMax)
+	case 9:
+		return f.slot(&m.Slot)
+	case 10:
+		return f.bool(&m.HasSlot)
+	case 11:
+		return f.fixed(&m.Peers)
+	case 12:
+		if len(m.Known) == knownMax || f.u == 0 {
+			return fmt.Errorf("more than %d questions, or number 0", knownMax)
+		}
+		m.Known = append(m.Known, f.u)
+		return f.want(0)
+	case 13:
+		return f.byte((*uint8)(&m.Back.Kind))
+	case 14:
+		return f.exact(m.Back.ID[:])
+	case 15:
+		return f.byte((*uint8)(&m.Fore.Kind))
+	case 16:
+		return f.exact(m.Fore.ID[:])
+	case 17:
+		return f.limited(&m.RenewalKey, certMax)
+	}
+	return nil
+}
+
+func (m Registered) append(b []byte) []byte {
+	b = putUint(b, 1, uint64(m.ComputerID))
+	b = putUint(b, 2, uint64(m.Slot))
+	b = putFixed(b, 3, m.Peers)
+	b = putBool(b, 4, m.PeersSame)
+	for _, p := range m.Back {
+		b = putPlace(b, 5, p)
+	}
+	for _, p := range m.Fore {
+		b = putPlace(b, 6, p)
+	}
+	for _, q := range m.Questions {
+		b = putBytes(b, 7, q)
+	}
+	b = putUint(b, 8, m.Highest)
+	b = putUint(b, 9, uint64(m.Now.UnixMilli()))
+	b = putUint(b, 10, uint64(m.Intervals.NormalMin.Milliseconds()))
+	b = putUint(b, 11, uint64(m.Intervals.NormalMax.Milliseconds()))
+	b = putUint(b, 12, uint64(m.Intervals.InitialMin.Milliseconds()))
+	b = putUint(b, 13, uint64(m.Intervals.InitialMax.Milliseconds()))
+	b = putBytes(b, 14, m.Certificate)
+	for _, v := range m.Vouchers {
+		b = putBytes(b, 15, v)
+	}
+	return b
+}
+
+// vouchersMax and questionsMax bound what one reply may bring; the frame
+// bounds their bytes.
+const (
+	vouchersMax  = 16
+	questionsMax = 256
+)
+
+func decodeRegistered(b []byte) (Message, error) {
+	m := Registered{Now: time.UnixMilli(0)}
+	err := fields(b, func(f field) error { return m.take(f) })
+	return m, err
+}
+
+func (m *Registered) take(f field) error {
+	switch f.num {
+	case 1:
+		if f.u > 1<<32-1 {
+			return errors.New("computer id exceeds 32 bits")
+		}
+		m.ComputerID = uint32(f.u)
+		return f.want(0)
+	case 2:
+		return f.slot(&m.Slot)
+	case 3:
+		return f.fixed(&m.Peers)
+	case 4:
+		return f.bool(&m.PeersSame)
+	case 5:
+		return f.places(&m.Back)
+	case 6:
+		return f.places(&m.Fore)
+	case 7:
+		return f.list(&m.Questions, questionsMax, SealedMax)
+	case 8:
+		return f.uint(&m.Highest)
+	case 9:
+		return f.millis(&m.Now)
+	case 10:
+		return f.duration(&m.Intervals.NormalMin)
+	case 11:
+		return f.duration(&m.Intervals.NormalMax)
+	case 12:
+		return f.duration(&m.Intervals.InitialMin)
+	case 13:
+		return f.duration(&m.Intervals.InitialMax)
+	case 14:
+		return f.limited(&m.Certificate, certMax)
+	case 15:
+		return f.list(&m.Vouchers, vouchersMax, certMax)
+	}
+	return nil
+}
+
+func (m Enrol) append(b []byte) []byte {
+	b = putUint(b, 1, m.Version)
+	b = putBytes(b, 2, m.Secret)
+	b = putBytes(b, 3, m.Key)
+	return putText(b, 4, m.Name)
+}
+
+func decodeEnrol(b []byte) (Message, error) {
+	var m Enrol
+	err := fields(b, func(f field) error {
+		switch f.num {
+		case 1:
+			return f.uint(&m.Version)
+		case 2:
+			return f.limited(&m.Secret, secretSize)
+		case 3:
+			return f.limited(&m.Key, certMax)
+		case 4:
+			return f.short(&m.Name, textMax)
+		}
+		return nil
+	})
+	return m, err
+}
+
+func (m Enrolled) append(b []byte) []byte {
+	b = putID(b, 1, m.ID)
+	b = putUint(b, 2, uint64(m.ComputerID))
+	return putBytes(b, 3, m.Certificate)
+}
+
+func decodeEnrolled(b []byte) (Message, error) {
+	var m Enrolled
+	err := fields(b, func(f field) error {
+		switch f.num {
+		case 1:
+			return f.exact(m.ID[:])
+		case 2:
+			if f.u > 1<<32-1 {
+				return errors.New("computer id exceeds 32 bits")
+			}
+			m.ComputerID = uint32(f.u)
+			return f.want(0)
+		case 3:
+			return f.limited(&m.Certificate, certMax)
+		}
+		return nil
+	})
+	return m, err
+}
+
+// A place is the address in 16 bytes (IPv4 in its IPv6-mapped form), the port
+// in 2, big-endian, and the client's ID in 16, in one string of bytes.
+func putPlace(b []byte, num protoNumber, p endpoint.Place) []byte {
+	if !p.Addr.IsValid() {
+		return b
+	}
+	a := p.Addr.Addr().As16()
+	v := make([]byte, 0, addressMax+len(p.ID))
+	v = append(v, a[:]...)
+	v = append(v, byte(p.Addr.Port()>>8), byte(p.Addr.Port()))
+	return putBytes(b, num, append(v, p.ID[:]...))
+}
+
+func putID(b []byte, num protoNumber, id endpoint.ID) []byte {
+	if id.Zero() {
+		return b
+	}
+	return putBytes(b, num, id[:])
+}
+
+func (x field) place(to *endpoint.Place) error {
+	if len(x.b) != addressMax+len(to.ID) {
+		return fmt.Errorf("place of %d bytes", len(x.b))
+	}
+	addr := netip.AddrFrom16([16]byte(x.b[:16])).Unmap()
+	to.Addr = netip.AddrPortFrom(addr, uint16(x.b[16])<<8|uint16(x.b[17]))
+	copy(to.ID[:], x.b[addressMax:])
+	return x.want(2)
+}
+
+func (x field) places(to *[]endpoint.Place) error {
+	if len(*to) == peersMax {
+		return fmt.Errorf("more than %d peers", peersMax)
+	}
+	var p endpoint.Place
+	err := x.place(&p)
+	*to = append(*to, p)
+	return err
+}
+
+func (x field) list(to *[][]byte, count, size int) error {
+	if len(*to) == count || len(x.b) == 0 || len(x.b) > size {
+		return fmt.Errorf("more than %d entries, or one not of 1 to %d bytes", count, size)
+	}
+	*to = append(*to, x.b)
+	return x.want(2)
+}
+
+func (x field) limited(to *[]byte, size int) error {
+	if len(x.b) > size {
+		return fmt.Errorf("has %d bytes; the limit is %d", len(x.b), size)
+	}
+	return x.bytes(to)
+}
+
+func (x field) short(to *string, size int) error {
+	if len(x.b) > size {
+		return fmt.Errorf("has %d bytes; the limit is %d", len(x.b), size)
+	}
+	return x.text(to)
+}
+
+func (x field) slot(to *answer.Slot) error {
+	if x.u >= answer.SlotMax {
+		return fmt.Errorf("slot %d does not exist", x.u)
+	}
+	*to = answer.Slot(x.u)
+	return x.want(0)
+}
+
+func (x field) byte(to *uint8) error {
+	if x.u > 255 {
+		return fmt.Errorf("%d does not fit in a byte", x.u)
+	}
+	*to = uint8(x.u)
+	return x.want(0)
+}
+
+// durationMax and timeMax keep arithmetic on what a message says from
+// overflowing: 10 years, and the year 9999.
+const (
+	durationMax = 10 * 365 * 24 * time.Hour
+	timeMax     = 253402300799999 // milliseconds since 1970
+)
+
+func (x field) duration(to *time.Duration) error {
+	if x.u > uint64(durationMax.Milliseconds()) {
+		return fmt.Errorf("%d ms is too long", x.u)
+	}
+	*to = time.Duration(x.u) * time.Millisecond
+	return x.want(0)
+}
+
+func (x field) millis(to *time.Time) error {
+	if x.u > timeMax {
+		return fmt.Errorf("%d ms is too late", x.u)
+	}
+	*to = time.UnixMilli(int64(x.u))
+	return x.want(0)
+}
