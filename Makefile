@@ -1,0 +1,58 @@
+# make demo   builds both programs and runs a whole installation on this machine
+# make test   runs everything that must be true
+# make build  builds both programs into bin/
+
+GO      ?= go
+ARGS    ?=
+VERSION ?= $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X main.version=0.1.0-$(VERSION)
+
+export GOFLAGS = -mod=readonly
+export CGO_ENABLED = 0
+
+.PHONY: build demo test setup format vet cross race sim fuzz bench
+
+build:
+	@echo "== building bin/catenary and bin/catenary-client"
+	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: build
+	@bin/catenary demo $(ARGS)
+
+test: setup format vet race sim cross
+	@echo "== all passed"
+
+# Debian packages whose tools the tests compare our sensors with.
+setup:
+	@scripts/setup
+
+format:
+	@echo "== gofmt"
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
+
+vet:
+	@echo "== go vet, staticcheck"
+	@$(GO) vet ./...
+	@$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+# The race detector needs cgo.
+race:
+	@echo "== tests with the race detector"
+	@CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
+
+sim:
+	@echo "== the simulator, 2,000 seeds"
+	@$(GO) test ./internal/sim -run TestStorms -runs 2000
+
+# What cannot run here must at least compile and be vetted.
+cross:
+	@echo "== the client on other systems"
+	@for t in linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64; do \
+		echo "   $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./cmd/catenary-client ./internal/client/... ./internal/link || exit 1; done
+
+# Ten minutes for each decoder and parser.
+fuzz:
+	@scripts/fuzz $(or $(TIME),10m)
+
+bench: build
+	@bench/run

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"catenary/internal/demo"
+	"catenary/internal/fault"
+	"catenary/internal/server"
+	"catenary/internal/server/api"
+	"catenary/internal/server/store"
+)
+
+// serverOptions are the flags of `catenary server`.
+type serverOptions struct {
+	server.Config
+	api      string
+	announce bool
+	debug    bool
+	lifeline bool // ends when standard input closes
+}
+
+func serverCommand() *cobra.Command {
+	var o serverOptions
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Run a server",
+		Long: `Run a server. The first start makes the installation's keys, a user "admin"
+with a random password (in initial-password in the data folder), and
+catenary-init.dat, which lets clients in.`,
+		Example: `  catenary server --data-dir /var/lib/catenary --server catenary.example.org:17472
+  catenary server bundle --data-dir /var/lib/catenary --uses 500 --expires 48h > catenary-init.dat`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Version = programVersion()
+			return runServer(cmd.Context(), o, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.DataDir, "data-dir", "/var/lib/catenary", "folder for keys and database")
+	f.StringVar(&o.Listen, "listen", ":17472", "address for clients")
+	f.StringVar(&o.api, "api", ":443", "address of the API (HTTPS)")
+	f.StringSliceVar(&o.Servers, "server", nil, "host:port that new clients are told to dial (default: --listen, or this machine's name)")
+	f.DurationVar(&o.Intervals.NormalMin, "register-min", server.DefaultIntervals.NormalMin, "clients register again after at least")
+	f.DurationVar(&o.Intervals.NormalMax, "register-max", server.DefaultIntervals.NormalMax, "clients register again after at most")
+	f.DurationVar(&o.Intervals.InitialMin, "reset-min", server.DefaultIntervals.InitialMin, "clients ask for everything anew after at least")
+	f.DurationVar(&o.Intervals.InitialMax, "reset-max", server.DefaultIntervals.InitialMax, "clients ask for everything anew after at most")
+	f.BoolVar(&o.announce, "announce", false, "print one JSON line when ready")
+	f.BoolVar(&o.debug, "debug", false, "log more")
+	f.BoolVar(&o.lifeline, "until-stdin-closes", false, "end when standard input is closed")
+	cmd.AddCommand(bundleCommand())
+	return cmd
+}
+
+func (o *serverOptions) complete() error {
+	i := o.Intervals
+	if i.NormalMin <= 0 || i.NormalMax < i.NormalMin || i.InitialMin <= 0 || i.InitialMax < i.InitialMin {
+		return fault.New(fault.Invalid, "registration intervals must be positive and in order: %v to %v, %v to %v",
+			i.NormalMin, i.NormalMax, i.InitialMin, i.InitialMax)
+	}
+	if len(o.Servers) > 0 {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return fault.New(fault.Invalid, "--listen: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		if host, err = os.Hostname(); err != nil {
+			return err
+		}
+	}
+	o.Servers = []string{net.JoinHostPort(host, port)}
+	return nil
+}
+
+func runServer(ctx context.Context, o serverOptions, in io.Reader, out, logTo io.Writer) error {
+	if err := o.complete(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if o.lifeline {
+		// Ends with the process at the latest: a read cannot be called off.
+		go func() { io.Copy(io.Discard, in); cancel() }()
+	}
+	level := slog.LevelInfo
+	if o.debug {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(logTo, &slog.HandlerOptions{Level: level}))
+	s, err := server.New(ctx, o.Config, log)
+	if err != nil {
+		return err
+	}
+	ln, a, err := prepare(ctx, s, o, log)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, cancel, s, ln, a, o, log, out)
+}
+
+// prepare makes what the first start needs, and opens the API's socket.
+func prepare(ctx context.Context, s *server.Server, o serverOptions, log *slog.Logger) (net.Listener, demo.Announcement, error) {
+	a := demo.Announcement{Clients: s.Addr().String(), CA: s.Keys().CAPath(), User: firstUser}
+	var err error
+	if a.PasswordFile, err = ensureUser(ctx, s.Store(), o.DataDir, log); err != nil {
+		return nil, a, err
+	}
+	if a.Init, err = s.FirstBundle(ctx); err != nil {
+		return nil, a, err
+	}
+	ln, err := net.Listen("tcp", o.api)
+	if err != nil {
+		return nil, a, fmt.Errorf("listen for the API: %w", err)
+	}
+	host, _, err := net.SplitHostPort(o.api)
+	if err != nil {
+		return nil, a, err
+	}
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		return nil, a, err
+	}
+	if host == "" {
+		host = "localhost"
+	}
+	a.API = "https://" + net.JoinHostPort(host, port)
+	return ln, a, nil
+}
+
+// serve runs the server and its API until one of them ends or ctx does.
+func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener, a demo.Announcement, o serverOptions, log *slog.Logger, out io.Writer) error {
+	cert, err := s.Keys().APICertificate(time.Now(), apiHosts(a.API))
+	if err != nil {
+		return err
+	}
+	web := api.NewServer(api.Handler(engine{s}, s.Store(), api.Options{
+		Version: o.Version, Log: log, Metrics: s.Metrics(),
+	}), &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{*cert}})
+	web.BaseContext = func(net.Listener) context.Context { return ctx }
+	web.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+
+	var parts sync.WaitGroup
+	var webErr error
+	parts.Go(func() {
+		defer cancel()
+		if err := web.ServeTLS(ln, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			webErr = err
+		}
+	})
+	parts.Go(func() {
+		<-ctx.Done()
+		grace, stop := context.WithTimeout(context.WithoutCancel(ctx), apiGrace)
+		defer stop()
+		if web.Shutdown(grace) != nil {
+			web.Close()
+		}
+	})
+	if o.announce {
+		if err := json.NewEncoder(out).Encode(a); err != nil {
+			return err
+		}
+	}
+	log.Info("API served", "url", a.API)
+	err = s.Run(ctx)
+	cancel()
+	parts.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, webErr)
+}
+
+// apiGrace is how long requests under way may take when the server stops.
+const apiGrace = time.Second
+
+func apiHosts(url string) []string {
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	if name, err := os.Hostname(); err == nil {
+		hosts = append(hosts, name)
+	}
+	if host, _, err := net.SplitHostPort(url[len("https://"):]); err == nil && host != "0.0.0.0" && host != "::" {
+		hosts = append(hosts, host)
+	}
+	return hosts
+}
+
+// engine lets the API reach the server: the two know nothing of each other.
+type engine struct{ *server.Server }
+
+func (e engine) Ask(ctx context.Context, a api.Asking) (uint64, error) {
+	return e.Server.Ask(ctx, server.Asking{Question: a.Question, Life: a.Expire, ComputerID: a.ComputerID, UserID: a.UserID})
+}
+
+const (
+	firstUser    = "admin"
+	passwordFile = "initial-password"
+)
+
+// ensureUser makes the first user, with a random password that lies in the
+// data folder until somebody removes it.
+func ensureUser(ctx context.Context, db *store.Store, dir string, log *slog.Logger) (string, error) {
+	path := filepath.Join(dir, passwordFile)
+	users, err := db.Users(ctx)
+	if err != nil || len(users) > 0 {
+		return path, err
+	}
+	password := rand.Text()
+	hash, err := api.HashPassword(password)
+	if err != nil {
+		return path, err
+	}
+	if err := os.WriteFile(path, []byte(password+"\n"), 0o600); err != nil {
+		return path, err
+	}
+	if _, err := db.CreateUser(ctx, store.User{Name: firstUser, Password: hash, Created: time.Now()}); err != nil {
+		return path, err
+	}
+	log.Info("first user made", "user", firstUser, "password in", path)
+	return path, nil
+}
+
+func bundleCommand() *cobra.Command {
+	var cfg server.Config
+	var uses int
+	var expires time.Duration
+	var name string
+	cmd := &cobra.Command{
+		Use:     "bundle",
+		Short:   "Print a new catenary-init.dat, which lets clients in",
+		Example: `  catenary server bundle --server catenary.example.org:17472 --uses 500 --expires 48h > catenary-init.dat`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if uses < 1 || expires <= 0 || len(cfg.Servers) == 0 {
+				return fault.New(fault.Invalid, "give --server, and positive --uses and --expires")
+			}
+			keys, err := server.OpenKeys(filepath.Join(cfg.DataDir, "keys"), time.Now())
+			if err != nil {
+				return err
+			}
+			db, err := store.Open(cmd.Context(), filepath.Join(cfg.DataDir, "catenary.db"))
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			b, err := server.MakeBundle(cmd.Context(), keys, db, cfg.Servers, name, uses, time.Now().Add(expires))
+			if err != nil {
+				return err
+			}
+			data, err := b.Marshal()
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(data)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.DataDir, "data-dir", "/var/lib/catenary", "folder for keys and database")
+	f.StringSliceVar(&cfg.Servers, "server", nil, "host:port that clients are told to dial")
+	f.IntVar(&uses, "uses", 1000, "how many machines it enrols")
+	f.DurationVar(&expires, "expires", 7*24*time.Hour, "how long it enrols machines")
+	f.StringVar(&name, "name", "bundle", "what the bundle is for")
+	return cmd
+}

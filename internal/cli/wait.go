@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"catenary/internal/fault"
+)
+
+// Progress is how far a question has come, in machines.
+type progress struct {
+	Expected  int `json:"estimated_total"`
+	Answered  int `json:"mr_tested"`
+	Passed    int `json:"passed"`
+	Errors    int `json:"error_count"`
+	NoResults int `json:"no_results_count"`
+	Reports   int `json:"report_count"`
+}
+
+func (p progress) complete() bool { return p.Expected > 0 && p.Answered >= p.Expected }
+
+// reached reports whether so many of a hundred machines have answered.
+func (p progress) reached(percent float64) bool {
+	return p.Expected > 0 && float64(p.Answered)*100 >= percent*float64(p.Expected)
+}
+
+// Patience is how long to wait for an answer, and for how much of it.
+type patience struct {
+	percent float64       // an answer of so many of a hundred machines is good enough
+	settle  time.Duration // once it no longer changes for so long
+	quiet   time.Duration // without a change for so long, an answer is not waited for
+	timeout time.Duration // nor for longer than this altogether
+}
+
+// An ending is why waiting for an answer ended.
+type ending uint8
+
+const (
+	complete    ending = iota // every machine has answered
+	settled                   // enough have, and nothing changed any more
+	stalled                   // too few have, and nothing changed any more
+	late                      // the time was up
+	expired                   // the server closed the question
+	interrupted               // the operator had seen enough
+)
+
+// News is what is heard of a question: progress, closed or broken.
+type news interface{ news() }
+
+type (
+	// Closed says that the server counts no more answers.
+	closed struct{ expired bool }
+	// Broken says that nothing more can be heard, and why.
+	broken struct{ err error }
+)
+
+func (progress) news() {}
+func (closed) news()   {}
+func (broken) news()   {}
+
+// await waits for the answer of a question, as long as p says, and calls show
+// with every step.
+func (d *desk) await(ctx context.Context, c *client, question uint64, p patience, show func(progress)) (ending, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var listener sync.WaitGroup
+	defer listener.Wait()
+	defer cancel()
+	heard := make(chan news)
+	listener.Go(func() { c.listen(ctx, question, d.backoff, heard) })
+
+	over := time.NewTimer(p.timeout)
+	defer over.Stop()
+	still := time.NewTimer(p.quiet)
+	defer still.Stop()
+	var last progress
+	for {
+		select {
+		case <-ctx.Done():
+			return interrupted, nil
+		case <-over.C:
+			return late, nil
+		case <-still.C:
+			if last.reached(p.percent) {
+				return settled, nil
+			}
+			return stalled, nil
+		case n := <-heard:
+			switch n := n.(type) {
+			case broken:
+				return 0, n.err
+			case closed:
+				if n.expired {
+					return expired, nil
+				}
+				return complete, nil
+			case progress:
+				show(n)
+				if n.complete() {
+					return complete, nil
+				}
+				if n == last {
+					continue
+				}
+				last = n
+				if n.reached(p.percent) {
+					still.Reset(min(p.settle, p.quiet))
+				} else {
+					still.Reset(p.quiet)
+				}
+			}
+		}
+	}
+}
+
+// listen reports what the stream of a question's events says, until it has
+// ended, or is broken more often than backoff has pauses, or ctx is done.
+func (c *client) listen(ctx context.Context, question uint64, backoff []time.Duration, heard chan<- news) {
+	tell := func(n news) {
+		select {
+		case heard <- n:
+		case <-ctx.Done():
+		}
+	}
+	for attempt := 0; ; attempt++ {
+		end, err := c.listenOnce(ctx, question, tell)
+		if err == nil {
+			tell(end)
+			return
+		}
+		if ctx.Err() != nil { // the stream broke off because nobody listens any more
+			return
+		}
+		if fault.KindOf(err) != fault.Unavailable {
+			tell(broken{fmt.Errorf("question %d: %w", question, err)})
+			return
+		}
+		if attempt == len(backoff) {
+			tell(broken{fmt.Errorf("question %d is running, but its live answer broke off: %w\nhear on with `catenary ask --resume %[1]d`", question, err)})
+			return
+		}
+		pause := time.NewTimer(backoff[attempt])
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		}
+	}
+}
+
+// listenOnce follows the stream over one connection.
+func (c *client) listenOnce(ctx context.Context, question uint64, tell func(news)) (closed, error) {
+	stream, err := c.stream(ctx, question)
+	if err != nil {
+		return closed{}, err
+	}
+	defer stream.Close()
+	for events := newEventReader(stream); ; {
+		e, err := events.next()
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF // a stream ends with an event that says so
+		}
+		if err != nil {
+			return closed{}, c.unreachable(err)
+		}
+		switch e.name {
+		case "progress":
+			var p progress
+			if err := e.decode(&p); err != nil {
+				return closed{}, err
+			}
+			tell(p)
+		case "end":
+			var end struct {
+				Reason string `json:"reason"`
+			}
+			err := e.decode(&end)
+			return closed{expired: end.Reason != "complete"}, err
+		}
+	}
+}
+
+// decode reads an event's data.
+func (e event) decode(out any) error {
+	if e.cut {
+		return fmt.Errorf("an event %q of more than %d KiB", e.name, eventMax>>10)
+	}
+	if err := json.Unmarshal([]byte(e.data), out); err != nil {
+		return fmt.Errorf("an event %q that cannot be read: %w", e.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"catenary/internal/answer"
+	"catenary/internal/client/exec"
+	"catenary/internal/client/probe"
+	"catenary/internal/endpoint"
+	"catenary/internal/node"
+	"catenary/internal/plan"
+	"catenary/internal/seal"
+	"catenary/internal/sensor"
+)
+
+// evaluationsMax bounds the questions that one client computes at a time;
+// further ones wait. Most sensors wait for the disk, not for the processor.
+const evaluationsMax = 8
+
+// self is what the probe cannot find out by itself.
+func (c *Client) self(at endpoint.Place) probe.Self {
+	s := probe.Self{ComputerName: c.cfg.Name, ComputerID: c.computerID.Load, Version: c.cfg.Version}
+	if c.cfg.Source.IsValid() {
+		s.Addresses = []netip.Addr{at.Addr.Addr()}
+	}
+	return s
+}
+
+// name is the computer's name.
+func (c *Client) name() string {
+	if c.cfg.Name != "" {
+		return c.cfg.Name
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		c.log.Warn("the system does not say its name", "because", err)
+	}
+	return name
+}
+
+// evaluate computes this machine's answer to a question; the loop hears of it.
+func (c *Client) evaluate(ctx context.Context, ef node.Evaluate) {
+	ring := c.ring.Clone() // the loop goes on adding keys to its own
+	c.worker.Go(func() {
+		select {
+		case c.evaluations <- struct{}{}:
+			defer func() { <-c.evaluations }()
+		case <-ctx.Done():
+			return
+		}
+		rows, counts := c.answer(ctx, ring, ef)
+		c.tell(ctx, evaluated{node.Evaluated{
+			Question: ef.Letter.Question,
+			Rows:     answer.RowsOf(answer.ChainLimits, rows...),
+			Counts:   counts,
+		}})
+	})
+}
+
+func (c *Client) answer(ctx context.Context, ring *seal.Ring, ef node.Evaluate) ([]answer.Row, answer.Counts) {
+	l := ef.Letter
+	p, err := plan.Decode(l.Plan)
+	if err != nil {
+		// Signed by our server, so of a newer version than ours.
+		row := l.Key.Row([]answer.Cell{{"TSE-Error: this client is too old for the question: " + err.Error()}})
+		return []answer.Row{row}, answer.Counts{Errors: 1}
+	}
+	return p.Answer(l.Key, c.computerID.Load(), func(use int) plan.Values {
+		rows, err := c.values(ctx, ring, p.Sensors[use], ef)
+		return plan.Values{Rows: rows, Err: err}
+	})
+}
+
+// values are what one sensor says, from the cache while that is fresh.
+func (c *Client) values(ctx context.Context, ring *seal.Ring, u plan.Use, ef node.Evaluate) ([][]string, error) {
+	limit := ef.Letter.Limit
+	def, native := c.sensor.ByName(u.Name)
+	if !native || len(u.Definition) > 0 {
+		payload, err := ring.Open(time.Now().Add(ef.Skew), seal.Sensor, u.Definition)
+		if err != nil {
+			return nil, fmt.Errorf("sensor %s is not to be trusted: %w", u.Name, err)
+		}
+		if def, err = sensor.Decode(payload); err != nil {
+			return nil, err
+		}
+	}
+	maxAge := def.MaxAge
+	if u.MaxAge > 0 {
+		maxAge = u.MaxAge
+	}
+	key := strings.Join(append([]string{u.Name, string(u.Definition)}, u.Params...), "\x00")
+	return c.cache.get(ctx, key, maxAge, func() ([][]string, error) {
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("stopped after %v", limit))
+		defer cancel()
+		rows, err := c.compute(ctx, def, u.Params, limit)
+		if err != nil && errors.Is(err, context.DeadlineExceeded) {
+			err = context.Cause(ctx)
+		}
+		return rows, err
+	})
+}
+
+func (c *Client) compute(ctx context.Context, def sensor.Sensor, params []string, limit time.Duration) ([][]string, error) {
+	if def.Native() {
+		return c.probe.Run(ctx, def.Name, params)
+	}
+	return exec.Sensor(ctx, def, params, limit)
+}

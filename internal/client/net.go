@@ -1,0 +1,192 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"catenary/internal/chain"
+	"catenary/internal/endpoint"
+	"catenary/internal/link"
+	"catenary/internal/node"
+	"catenary/internal/wire"
+)
+
+const (
+	connectTimeout   = 3 * time.Second // TCP, to a peer or the server
+	handshakeTimeout = 5 * time.Second // TLS and Hello, either way
+	handshakesMax    = 64              // knocks that may be unproven at once; more are closed
+	acceptPause      = 100 * time.Millisecond
+)
+
+// keepAlive notices a neighbour that lost its power in about 8 s (docs/protocol.md §1).
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 3}
+
+// connect makes a TLS connection.
+func (c *Client) connect(ctx context.Context, to string, cfg *tls.Config) (*tls.Conn, error) {
+	d := net.Dialer{Timeout: connectTimeout, KeepAliveConfig: keepAlive}
+	if c.cfg.Source.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.cfg.Source, 0))
+	}
+	raw, err := d.DialContext(ctx, "tcp", to)
+	if err != nil {
+		return nil, err
+	}
+	conn := tls.Client(raw, cfg)
+	hctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := conn.HandshakeContext(hctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("tls handshake with %s: %w", to, err), ignoreClosed(raw.Close()))
+	}
+	return conn, nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// toServer connects to the first server of the list that can be reached,
+// starting with the one that has failed least.
+func (c *Client) toServer(ctx context.Context, protocol string, cert *tls.Certificate) (*tls.Conn, error) {
+	var errs []error
+	for _, server := range c.servers.order() {
+		conn, err := c.connect(ctx, server, c.trust.ToServer(protocol, cert))
+		if err == nil {
+			return conn, nil
+		}
+		c.servers.failed(server)
+		errs = append(errs, fmt.Errorf("server %s: %w", server, err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (c *Client) dial(ctx context.Context, ef node.Dial) {
+	ctx, cancel := context.WithCancel(ctx)
+	k := &conn{id: ef.Conn, cancel: cancel}
+	c.conns[k.id] = k
+	c.worker.Go(func() {
+		defer cancel()
+		l, err := c.greet(ctx, ef)
+		if !c.tell(ctx, dialled{k, l, err}) && l != nil {
+			l.Close()
+		}
+	})
+}
+
+// greet connects and says Hello, and returns once the other side has admitted us.
+func (c *Client) greet(ctx context.Context, ef node.Dial) (*link.Link, error) {
+	var raw *tls.Conn
+	var err error
+	if ef.Peer == chain.Server {
+		raw, err = c.toServer(ctx, link.ProtocolLeader, c.cert.Load())
+	} else {
+		raw, err = c.connect(ctx, ef.Peer.Place.Addr.String(), c.trust.ToPeer(c.cert.Load(), ef.Peer.Place.ID))
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := link.New(raw)
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	if err = l.Write(ef.Hello, handshakeTimeout); err == nil {
+		_, err = link.Expect[wire.HelloOK](l, handshakeTimeout)
+	}
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// accept takes the connections of other clients until ctx ends.
+func (c *Client) accept(ctx context.Context) {
+	// A closed listener cannot be opened again in the next life; a deadline can
+	// be lifted.
+	stop := context.AfterFunc(ctx, func() { c.listen.SetDeadline(time.Now()) })
+	defer func() {
+		stop()
+		c.listen.SetDeadline(time.Time{})
+	}()
+	cfg := c.trust.FromPeers(c.cert.Load)
+	slots := make(chan struct{}, handshakesMax)
+	for ctx.Err() == nil {
+		raw, err := c.listen.AcceptTCP()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			c.log.Warn("cannot accept a neighbour", "because", err)
+			select { // out of descriptors, perhaps: let others go first
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
+			}
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			raw.Close()
+			continue
+		}
+		c.worker.Go(func() {
+			defer func() { <-slots }()
+			c.prove(ctx, raw, cfg)
+		})
+	}
+}
+
+// prove finds out who has connected, and lets the loop decide.
+func (c *Client) prove(ctx context.Context, raw *net.TCPConn, cfg *tls.Config) {
+	from := raw.RemoteAddr()
+	l, hello, err := c.meet(ctx, raw, cfg)
+	if err != nil {
+		raw.Close()
+		if ctx.Err() == nil {
+			c.log.Log(ctx, link.LogLevel(err), "connection refused", "from", from, "because", err)
+		}
+		return
+	}
+	if !c.tell(ctx, &knocked{l, hello}) {
+		l.Close()
+	}
+}
+
+func (c *Client) meet(ctx context.Context, raw *net.TCPConn, cfg *tls.Config) (*link.Link, wire.Hello, error) {
+	if err := raw.SetKeepAliveConfig(keepAlive); err != nil {
+		return nil, wire.Hello{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	conn := tls.Server(raw, cfg)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, wire.Hello{}, err
+	}
+	id, err := c.trust.Peer(conn)
+	if err != nil {
+		return nil, wire.Hello{}, err
+	}
+	l := link.New(conn)
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
+	defer stop()
+	hello, err := link.Expect[wire.Hello](l, handshakeTimeout)
+	switch {
+	case err != nil:
+		return nil, hello, err
+	case hello.Version != wire.Version:
+		err = fmt.Errorf("protocol version %d is not ours, %d", hello.Version, wire.Version)
+	case hello.Place.ID != id.Client || hello.Place.ID == (endpoint.ID{}):
+		err = fmt.Errorf("Hello names client %v, the certificate %v", hello.Place.ID, id.Client)
+	default:
+		return l, hello, nil
+	}
+	return nil, hello, errors.Join(err, l.Write(wire.Refused{Reason: wire.Malformed, Text: err.Error()}, refuseTimeout))
+}

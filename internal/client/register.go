@@ -1,0 +1,154 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"crypto/x509"
+
+	"catenary/internal/link"
+	"catenary/internal/wire"
+)
+
+const (
+	exchangeTimeout = 15 * time.Second // a request to the server and its reply
+	enrolMin        = 2 * time.Second  // first wait after a failed enrolment
+	enrolMax        = 5 * time.Minute  // and its longest
+)
+
+// servers is the list of the installation's servers and how often each has
+// failed. A client starts with a random one and prefers those that failed
+// least.
+type servers struct {
+	mu    sync.Mutex // guards the fields below
+	list  []string
+	fails map[string]int
+}
+
+func newServers(list []string) *servers {
+	list = slices.Clone(list)
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return &servers{list: list, fails: map[string]int{}}
+}
+
+func (s *servers) order() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slices.SortStableFunc(s.list, func(a, b string) int { return s.fails[a] - s.fails[b] })
+	return slices.Clone(s.list)
+}
+
+func (s *servers) failed(server string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails[server]++
+}
+
+// register sends a registration; the loop hears of the outcome.
+func (c *Client) register(ctx context.Context, req wire.Register) {
+	if c.renewalDue() {
+		key, err := c.state.publicKey()
+		if err != nil {
+			c.log.Warn("certificate not renewed", "because", err)
+		}
+		req.RenewalKey = key
+	}
+	c.worker.Go(func() {
+		reply, err := c.exchange(ctx, req)
+		c.tell(ctx, registered{reply, err})
+	})
+}
+
+func (c *Client) exchange(ctx context.Context, req wire.Register) (wire.Registered, error) {
+	conn, err := c.toServer(ctx, link.ProtocolRegister, c.cert.Load())
+	if err != nil {
+		return wire.Registered{}, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if at := conn.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(); at != req.Place.Addr.Addr() {
+		return wire.Registered{}, errMoved
+	}
+	l := link.New(conn)
+	if err := l.Write(req, exchangeTimeout); err != nil {
+		return wire.Registered{}, err
+	}
+	return link.Expect[wire.Registered](l, exchangeTimeout)
+}
+
+// renewalDue reports whether more than half of the certificate's life is over.
+func (c *Client) renewalDue() bool {
+	cert, err := x509.ParseCertificate(c.state.who.Certificate)
+	if err != nil {
+		return true
+	}
+	return time.Now().After(cert.NotBefore.Add(cert.NotAfter.Sub(cert.NotBefore) / 2))
+}
+
+// enrol gets an identity, unless the machine has one. It tries until it
+// succeeds or ctx ends; each new reason for failure is logged once.
+func (c *Client) enrol(ctx context.Context) error {
+	last := ""
+	for wait := enrolMin; len(c.state.who.Certificate) == 0; wait = min(2*wait, enrolMax) {
+		err := c.enrolOnce(ctx)
+		if err == nil {
+			return nil
+		}
+		if text := err.Error(); text != last && ctx.Err() == nil {
+			last = text
+			c.log.Warn("not enrolled; trying again", "because", err, "next", advice(err))
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(rand.N(wait)):
+		}
+	}
+	return nil
+}
+
+// advice is what an operator can do about a failed enrolment.
+func advice(err error) string {
+	var refused *link.RefusedError
+	if errors.As(err, &refused) && refused.Reason == wire.Forbidden {
+		return "put a fresh catenary-init.dat on this machine"
+	}
+	if strings.Contains(err.Error(), "certificate") {
+		return "check that catenary-init.dat belongs to this server"
+	}
+	return "check that the server runs and that its port can be reached"
+}
+
+func (c *Client) enrolOnce(ctx context.Context) error {
+	key, err := c.state.publicKey()
+	if err != nil {
+		return err
+	}
+	conn, err := c.toServer(ctx, link.ProtocolEnrol, nil)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	l := link.New(conn)
+	req := wire.Enrol{Version: wire.Version, Secret: c.cfg.Init.Secret, Key: key, Name: c.name()}
+	if err := l.Write(req, exchangeTimeout); err != nil {
+		return err
+	}
+	reply, err := link.Expect[wire.Enrolled](l, exchangeTimeout)
+	if err != nil {
+		return err
+	}
+	if _, err := x509.ParseCertificate(reply.Certificate); err != nil {
+		return err
+	}
+	c.state.who.ID, c.state.who.ComputerID = reply.ID, reply.ComputerID
+	c.state.who.Certificate = reply.Certificate
+	return c.state.save()
+}

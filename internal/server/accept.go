@@ -1,0 +1,270 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"catenary/internal/endpoint"
+	"catenary/internal/fault"
+	"catenary/internal/link"
+	"catenary/internal/server/store"
+	"catenary/internal/wire"
+)
+
+const (
+	handshakeTimeout = 10 * time.Second // TLS and the first message; many may come at once
+	replyTimeout     = 10 * time.Second // writing a reply
+	connectionsMax   = 4096             // connections that have not yet proved who they are
+	acceptPause      = 100 * time.Millisecond
+)
+
+// accept takes connections until the listener is closed.
+func (s *Server) accept(ctx context.Context, cfg *tls.Config) {
+	stop := context.AfterFunc(ctx, func() { s.listen.Close() })
+	defer stop()
+	slots := make(chan struct{}, connectionsMax)
+	for {
+		raw, err := s.listen.AcceptTCP()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.log.Error("cannot accept a client", "because", err)
+			select { // out of descriptors, perhaps: let others go first
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
+			}
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			raw.Close()
+			continue
+		}
+		s.worker.Go(func() {
+			defer raw.Close()
+			err := s.serve(ctx, raw, cfg, func() { <-slots })
+			if err != nil && ctx.Err() == nil {
+				s.log.Log(ctx, link.LogLevel(err), "client connection ended", "from", raw.RemoteAddr(), "because", err)
+			}
+		})
+	}
+}
+
+// serve proves who has connected and does what its protocol is for. proved is
+// called once, when the connection no longer counts as unproven.
+func (s *Server) serve(ctx context.Context, raw *net.TCPConn, cfg *tls.Config, proved func()) error {
+	defer context.AfterFunc(ctx, func() { raw.Close() })()
+	if err := raw.SetKeepAliveConfig(keepAlive); err != nil {
+		return err
+	}
+	conn := tls.Server(raw, cfg)
+	hctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	err := conn.HandshakeContext(hctx)
+	cancel()
+	if err != nil {
+		proved()
+		return fmt.Errorf("tls handshake: %w", err)
+	}
+	from := raw.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+	l := link.New(conn)
+	switch protocol := conn.ConnectionState().NegotiatedProtocol; protocol {
+	case link.ProtocolEnrol:
+		defer proved()
+		return s.enrol(ctx, l, from)
+	case link.ProtocolRegister:
+		defer proved()
+		return s.register(ctx, l, conn, from)
+	case link.ProtocolLeader:
+		return s.lead(ctx, l, conn, from, proved)
+	default:
+		proved()
+		return fmt.Errorf("protocol %q is not served here", protocol)
+	}
+}
+
+// keepAlive notices a leader that lost its power in about 8 s (docs/protocol.md §1).
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 3}
+
+// decline says a refusal to the client, and returns the error for the log.
+func decline(l *link.Link, err error) error {
+	var r refusal
+	if !errors.As(err, &r) {
+		r.Refused = wire.Refused{Reason: wire.TryLater, Text: "the server cannot do this now"}
+	}
+	return errors.Join(err, l.Write(r.Refused, replyTimeout))
+}
+
+// enrol gives a machine an identity for a secret.
+func (s *Server) enrol(ctx context.Context, l *link.Link, from netip.Addr) error {
+	m, err := link.Expect[wire.Enrol](l, handshakeTimeout)
+	if err != nil {
+		return decline(l, malformed(err))
+	}
+	reply, err := s.admit(ctx, m)
+	if err != nil {
+		s.metrics.enrolments.WithLabelValues("refused").Inc()
+		return decline(l, fmt.Errorf("enrolment of %q: %w", m.Name, err))
+	}
+	s.metrics.enrolments.WithLabelValues("accepted").Inc()
+	s.log.Info("machine enrolled", "name", m.Name, "client", reply.ID, "from", from)
+	return l.Write(reply, replyTimeout)
+}
+
+// malformed is how a message that cannot be read is refused.
+func malformed(err error) error {
+	return errors.Join(refuse(wire.Malformed, "cannot read this: %v", err), err)
+}
+
+// admitTries bounds the search for a computer ID that nobody has.
+const admitTries = 8
+
+func (s *Server) admit(ctx context.Context, m wire.Enrol) (wire.Enrolled, error) {
+	now := time.Now()
+	if m.Version != wire.Version {
+		return wire.Enrolled{}, refuse(wire.Forbidden, "protocol version %d is not served here; this server speaks %d", m.Version, wire.Version)
+	}
+	if err := s.store.UseSecret(ctx, store.HashOf(string(m.Secret)), now); err != nil {
+		if fault.KindOf(err) == fault.Denied {
+			return wire.Enrolled{}, refuse(wire.Forbidden, "%v", err)
+		}
+		return wire.Enrolled{}, err
+	}
+	for range admitTries {
+		var id endpoint.ID
+		var number [4]byte
+		rand.Read(id[:]) // never fails: crypto/rand ends the program instead
+		rand.Read(number[:])
+		cert, err := s.keys.Issue(now, m.Key, link.Identity{Installation: s.keys.Installation, Client: id})
+		if err != nil {
+			return wire.Enrolled{}, refuse(wire.Malformed, "%v", err)
+		}
+		c := store.Client{
+			// Some programs read computer IDs as signed 32-bit numbers.
+			ID: id, ComputerID: binary.BigEndian.Uint32(number[:])>>1 | 1, Name: m.Name,
+			Key: keyHash(m.Key), Enrolled: now,
+		}
+		err = s.store.CreateClient(ctx, c)
+		if fault.KindOf(err) == fault.Conflict {
+			continue
+		}
+		if err != nil {
+			return wire.Enrolled{}, err
+		}
+		return wire.Enrolled{ID: id, ComputerID: c.ComputerID, Certificate: cert}, s.do(ctx, func(h *hub) { h.enrolled(c) })
+	}
+	return wire.Enrolled{}, refuse(wire.Forbidden, "this key is enrolled already")
+}
+
+// register answers one registration.
+func (s *Server) register(ctx context.Context, l *link.Link, conn *tls.Conn, from netip.Addr) error {
+	who, err := s.trust.Peer(conn)
+	if err != nil {
+		return err
+	}
+	m, err := link.Expect[wire.Register](l, handshakeTimeout)
+	if err != nil {
+		return decline(l, malformed(err))
+	}
+	key := keyHash(conn.ConnectionState().PeerCertificates[0].RawSubjectPublicKeyInfo)
+	var reply wire.Registered
+	if m.Version != wire.Version || m.Place.ID != who.Client {
+		err = refuse(wire.Malformed, "registration of version %d for client %v", m.Version, m.Place.ID)
+	} else if doErr := s.do(ctx, func(h *hub) { reply, err = h.register(time.Now(), who.Client, key, from, m) }); doErr != nil {
+		return doErr
+	}
+	if err == nil && len(m.RenewalKey) > 0 {
+		reply.Certificate, err = s.renew(m.RenewalKey, key, who)
+	}
+	if err != nil {
+		s.metrics.registrations.WithLabelValues("refused").Inc()
+		return decline(l, fmt.Errorf("registration of client %v: %w", who.Client, err))
+	}
+	s.metrics.registrations.WithLabelValues("accepted").Inc()
+	return l.Write(reply, replyTimeout)
+}
+
+// renew issues a new certificate for the key that was enrolled.
+func (s *Server) renew(pkix []byte, enrolled store.Hash, who link.Identity) ([]byte, error) {
+	if keyHash(pkix) != enrolled {
+		return nil, refuse(wire.Forbidden, "a certificate is renewed only for the key that was enrolled")
+	}
+	return s.keys.Issue(time.Now(), pkix, who)
+}
+
+// lead serves an end of a chain until its connection ends.
+func (s *Server) lead(ctx context.Context, raw *link.Link, conn *tls.Conn, from netip.Addr, proved func()) error {
+	who, err := s.trust.Peer(conn)
+	var hello wire.Hello
+	if err == nil {
+		hello, err = link.Expect[wire.Hello](raw, handshakeTimeout)
+	}
+	proved()
+	switch {
+	case err != nil:
+		return err
+	case hello.Version != wire.Version || hello.Place.ID != who.Client,
+		hello.Role != wire.BackwardLeader && hello.Role != wire.ForwardLeader:
+		return decline(raw, refuse(wire.Malformed, "Hello of version %d and role %d for client %v", hello.Version, hello.Role, hello.Place.ID))
+	}
+	l := &leader{id: who.Client, role: hello.Role, link: raw}
+	if err := raw.Send(wire.HelloOK{Incarnation: 1}); err != nil {
+		return err
+	}
+	if err := s.do(ctx, func(h *hub) { l.lan = h.lanOf(who.Client, from); h.lead(l) }); err != nil {
+		return err
+	}
+	var wrong error
+	err = raw.Run(ctx, func(m wire.Message) {
+		if wrong = s.heard(ctx, l, m); wrong != nil {
+			raw.Close()
+		}
+	})
+	in, out := raw.Bytes()
+	s.metrics.bytes.WithLabelValues("in").Add(float64(in))
+	s.metrics.bytes.WithLabelValues("out").Add(float64(out))
+	// The hub may be gone already; then there is nothing to leave.
+	if leaveErr := s.do(context.WithoutCancel(ctx), func(h *hub) { h.leave(l) }); leaveErr != nil {
+		return leaveErr
+	}
+	s.log.Debug("leader left", "client", l.id, "role", roleName(l.role), "because", err)
+	return wrong
+}
+
+// heard takes a leader's message, or says why the connection must end.
+func (s *Server) heard(ctx context.Context, l *leader, m wire.Message) error {
+	a, ok := m.(wire.Answer)
+	if !ok || l.role != wire.ForwardLeader {
+		return fmt.Errorf("a %T from a %s is out of place", m, roleName(l.role))
+	}
+	for _, r := range a.Bundle.Rows.List {
+		if s.keys.RowKey.Row(r.Cells).Hash != r.Hash {
+			return fmt.Errorf("row of question %d does not have its hash", a.Question)
+		}
+	}
+	return s.do(ctx, func(h *hub) { h.report(l, a.Report) })
+}
+
+func roleName(r wire.Role) string {
+	if r == wire.BackwardLeader {
+		return "backward leader"
+	}
+	return "forward leader"
+}
+
+// lanOf is the LAN of a client, also of one that has not registered since the
+// server started.
+func (h *hub) lanOf(id endpoint.ID, from netip.Addr) netip.Prefix {
+	if lan, ok := h.roster.LAN(id); ok {
+		return lan
+	}
+	return h.roster.Boundaries().LAN(from)
+}

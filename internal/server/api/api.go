@@ -1,0 +1,125 @@
+// Package api is the server's face to programs: JSON over HTTP, in the routes
+// and shapes that existing programs expect (docs/api.md), and an event stream
+// for live answers.
+//
+// It reads requests, knows who asks, and turns the server's nouns into JSON
+// objects and back. It asks no client anything itself: that is what its
+// [Engine] does. Records that need no engine (users, tokens, questions) it
+// takes from the store.
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"catenary/internal/endpoint"
+	"catenary/internal/question"
+	"catenary/internal/sensor"
+	"catenary/internal/server/store"
+	"catenary/internal/server/tally"
+)
+
+// An Engine puts questions to the machines. Its errors have kinds (package
+// fault); their texts are shown to the asker, except those of Internal ones.
+type Engine interface {
+	// Catalogue holds the sensors, native and script, as of now.
+	Catalogue() *sensor.Catalogue
+	// Ask compiles, signs, records and sends a question and returns its number.
+	Ask(ctx context.Context, a Asking) (uint64, error)
+	// Result is the answer so far of a live question, or the last one of a
+	// closed question.
+	Result(ctx context.Context, question uint64) (tally.Result, error)
+	// Await is Result as soon as it has a higher version than the given one. It
+	// returns ctx.Err() if that does not happen before ctx ends.
+	Await(ctx context.Context, question, version uint64) (tally.Result, error)
+	// CreateSensor signs and stores a script sensor and puts it in the
+	// catalogue.
+	CreateSensor(ctx context.Context, s sensor.Sensor) (store.Sensor, error)
+	// Clients is what is known of every registered machine.
+	Clients(ctx context.Context) []endpoint.Status
+}
+
+// An Asking is a question with how it is to be asked.
+type Asking struct {
+	Question   question.Question
+	Expire     time.Duration // from now until it is closed
+	ComputerID bool          // one row per machine
+	UserID     int64
+}
+
+// Options are what a Handler needs beside its engine and store.
+type Options struct {
+	Version string // of the server program
+	Log     *slog.Logger
+	// Metrics is served at /metrics; the handler adds its own figures.
+	Metrics *prometheus.Registry
+}
+
+const (
+	bodyMax    = 1 << 20 // bytes of a request body; the largest are sensors with a script for each platform
+	sensorMax  = 2 << 20 // bytes of a sensor's body: three scripts of scriptMax, escaped, fit
+	streamsMax = 200     // event streams at once; each holds a goroutine and a socket
+	rendersMax = 4       // result sets built at once; one of 200,000 rows takes 100 MB
+	pageMax    = 10_000  // objects in one page of a list
+
+	headerTimeout = 10 * time.Second  // reading a request's head
+	readTimeout   = 60 * time.Second  // reading a whole request
+	writeTimeout  = 120 * time.Second // a large result set over a slow line; event streams renew it
+	idleTimeout   = 120 * time.Second // between two requests of a connection
+	headerMax     = 64 << 10          // bytes of a request's head
+)
+
+// NewServer returns a server for h with every limit set. Its caller adds the
+// address and the base context.
+func NewServer(h http.Handler, tlsConfig *tls.Config) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		TLSConfig:         tlsConfig,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerMax,
+	}
+}
+
+// A server is what the routes share.
+type server struct {
+	engine    Engine
+	store     *store.Store
+	log       *slog.Logger
+	version   string
+	metrics   http.Handler
+	figures   figures
+	sessions  *sessions
+	attempts  *attempts
+	passwords passwords
+	streams   chan struct{} // one place per event stream
+	renders   chan struct{} // one place per result set being built
+	mux       *http.ServeMux
+}
+
+// Handler serves the whole API.
+func Handler(e Engine, s *store.Store, opt Options) http.Handler { return newServer(e, s, opt) }
+
+func newServer(e Engine, st *store.Store, opt Options) *server {
+	s := &server{
+		engine:    e,
+		store:     st,
+		log:       opt.Log,
+		version:   opt.Version,
+		sessions:  newSessions(),
+		attempts:  newAttempts(),
+		passwords: newPasswords(),
+		streams:   make(chan struct{}, streamsMax),
+		renders:   make(chan struct{}, rendersMax),
+	}
+	s.metrics, s.figures = newFigures(opt.Metrics, s)
+	s.mux = s.newMux(s.routes())
+	return s
+}

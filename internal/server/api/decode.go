@@ -1,0 +1,124 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"catenary/internal/fault"
+)
+
+// readBody returns the request's body, whatever its Content-Type says: old
+// programs say nothing, or something wrong.
+func readBody(w http.ResponseWriter, r *http.Request, max int64) ([]byte, error) {
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, max))
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, refusal{http.StatusRequestEntityTooLarge, fault.New(fault.Invalid, "the body is larger than %d bytes", tooLarge.Limit)}
+	}
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "the body could not be read: %w", err)
+	}
+	return b, nil
+}
+
+// decode reads exactly one JSON value. Members that In does not know are
+// passed over: programs send back whole objects that they were given.
+func decode(body []byte, in any) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return fault.New(fault.Invalid, "the body is empty: JSON is expected")
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	err := dec.Decode(in)
+	if err == nil {
+		if rest := dec.InputOffset(); len(bytes.TrimSpace(body[rest:])) > 0 {
+			return fault.New(fault.Invalid, "the body is not JSON: %s: something follows the first value", position(body, rest))
+		}
+		return nil
+	}
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		// The offset is behind the byte that is wrong.
+		return fault.New(fault.Invalid, "the body is not JSON: %s: %s", position(body, e.Offset-1), e)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fault.New(fault.Invalid, "the body is not JSON: %s: it ends too early", position(body, int64(len(body))))
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		where := e.Field
+		if where == "" {
+			where = "the body"
+		}
+		if e.Offset > 0 {
+			where = position(body, e.Offset-1) + ": " + where
+		}
+		return fault.New(fault.Invalid, "%s: unexpected %s", where, kindOfJSON(e.Value))
+	}
+	return fault.New(fault.Invalid, "the body: %w", err)
+}
+
+// kindOfJSON shortens what the decoder says of a value: "number 1.5" to
+// "number", and never more of the value itself.
+func kindOfJSON(value string) string {
+	kind, _, _ := strings.Cut(value, " ")
+	return kind
+}
+
+// position says in which line and column, in characters from 1, an offset is.
+func position(body []byte, offset int64) string {
+	before := body[:max(0, min(offset, int64(len(body))))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	last := before[bytes.LastIndexByte(before, '\n')+1:]
+	return fmt.Sprintf("line %d, column %d", line, utf8.RuneCount(last)+1)
+}
+
+// A flag is a boolean that some programs write as 0 or 1, as a number or a
+// text.
+type flag bool
+
+func (f *flag) UnmarshalJSON(b []byte) error {
+	switch strings.Trim(string(b), `"`) {
+	case "true", "1":
+		*f = true
+	case "false", "0", "", "null":
+		*f = false
+	default:
+		return &json.UnmarshalTypeError{Value: nameOfJSON(b)}
+	}
+	return nil
+}
+
+// A number is a whole number that some programs write as a text.
+type number int64
+
+func (n *number) UnmarshalJSON(b []byte) error {
+	text := strings.Trim(string(b), `"`)
+	if text == "null" || text == "" {
+		*n = 0
+		return nil
+	}
+	x, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return &json.UnmarshalTypeError{Value: nameOfJSON(b)}
+	}
+	*n = number(x)
+	return nil
+}
+
+func nameOfJSON(b []byte) string {
+	switch b[0] {
+	case '"':
+		return "string"
+	case '{':
+		return "object"
+	case '[':
+		return "array"
+	case 't', 'f':
+		return "bool"
+	}
+	return "number"
+}

@@ -1,0 +1,306 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/argon2id"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"catenary/internal/answer"
+	"catenary/internal/endpoint"
+	"catenary/internal/fault"
+	"catenary/internal/plan"
+	"catenary/internal/sensor"
+	"catenary/internal/server/store"
+	"catenary/internal/server/tally"
+	"catenary/internal/value"
+)
+
+// A fleet is a small engine in memory: it compiles and records questions as
+// the real one does, and its machines have said what a test lets them say.
+type fleet struct {
+	store *store.Store
+
+	mu        sync.Mutex // guards the fields below
+	sensors   []sensor.Sensor
+	catalogue *sensor.Catalogue
+	results   map[uint64]tally.Result
+	changed   chan struct{} // closed and made anew with every change
+	clients   []endpoint.Status
+	asked     []Asking
+}
+
+var key = answer.Key{1, 2, 3}
+
+func testSensors() []sensor.Sensor {
+	single := func(name string, t value.Type, params ...sensor.Parameter) sensor.Sensor {
+		return sensor.Sensor{
+			Name: name, Category: "Test", Description: "About " + name, Parameters: params, MaxAge: time.Minute, IgnoreCase: true,
+			Platforms: []sensor.Platform{sensor.Linux}, Columns: []sensor.Column{{Name: name, Type: t}},
+		}
+	}
+	apps := single("Installed Applications", value.String)
+	apps.Columns = []sensor.Column{{Name: "Name", Type: value.String}, {Name: "Version", Type: value.Version}}
+	return []sensor.Sensor{
+		single("Computer Name", value.String), single("Operating System", value.String), single("Free Memory", value.DataSize),
+		single("Is Linux", value.String), apps,
+		single("Folder Contents", value.String, sensor.Parameter{Key: "path", Label: "Path"}),
+		single("Application Crashes in Last X Days", value.String, sensor.Parameter{Key: "days", Label: "Days", Default: "5"}),
+		single("Between", value.Numeric, sensor.Parameter{Key: "low", Label: "Low"}, sensor.Parameter{Key: "high", Label: "High"}),
+	}
+}
+
+func newFleet(t testing.TB, st *store.Store) *fleet {
+	t.Helper()
+	f := &fleet{store: st, sensors: testSensors(), results: map[uint64]tally.Result{}, changed: make(chan struct{})}
+	must(t, st.SyncBuiltin(t.Context(), f.sensors, time.Now()))
+	must(t, f.renew())
+	return f
+}
+
+func (f *fleet) renew() (err error) {
+	f.catalogue, err = sensor.NewCatalogue(f.sensors)
+	return err
+}
+
+func (f *fleet) Catalogue() *sensor.Catalogue {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.catalogue
+}
+
+func (f *fleet) Ask(ctx context.Context, a Asking) (uint64, error) {
+	p, err := plan.Compile(a.Question, f.Catalogue(), plan.Options{})
+	if err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	id, err := f.store.CreateQuestion(ctx, store.Question{
+		Text: p.Text, UserID: a.UserID, Plan: p.Append(nil), ComputerID: a.ComputerID, Issued: now, Expires: now.Add(a.Expire),
+	})
+	if err != nil {
+		return 0, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, a)
+	f.results[id] = tally.Result{Progress: tally.Progress{Question: id, Issued: now, Expires: now.Add(a.Expire), Version: 1, Expected: 4}}
+	return id, nil
+}
+
+func (f *fleet) Result(_ context.Context, id uint64) (tally.Result, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r, ok := f.results[id]
+	if !ok {
+		return r, fault.New(fault.NotFound, "question %d", id)
+	}
+	return r, nil
+}
+
+func (f *fleet) Await(ctx context.Context, id, version uint64) (tally.Result, error) {
+	for {
+		r, err := f.Result(ctx, id)
+		if err != nil || r.Version > version {
+			return r, err
+		}
+		f.mu.Lock()
+		changed := f.changed
+		f.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return tally.Result{}, ctx.Err()
+		}
+	}
+}
+
+// say changes a question's answer.
+func (f *fleet) say(id uint64, change func(*tally.Result)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.results[id]
+	change(&r)
+	r.Question = id
+	r.Version++
+	f.results[id] = r
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+func (f *fleet) CreateSensor(ctx context.Context, s sensor.Sensor) (store.Sensor, error) {
+	rec, err := f.store.CreateSensor(ctx, store.Sensor{
+		Name: s.Name, Definition: s.Append(nil), Signed: []byte("signed"), Created: time.Now(), Modified: time.Now(), ModifiedBy: UserOf(ctx).Name,
+	})
+	if err != nil {
+		return store.Sensor{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sensors = append(f.sensors, s)
+	return rec, f.renew()
+}
+
+func (f *fleet) Clients(context.Context) []endpoint.Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.clients
+}
+
+// rows are said by as many machines as each text stands there.
+func rows(texts ...string) answer.Rows {
+	var list []answer.Row
+	for _, text := range texts {
+		list = append(list, key.Row([]answer.Cell{{text}}))
+	}
+	return answer.RowsOf(answer.ServerLimits, list...)
+}
+
+const (
+	testUser     = "ann"
+	testPassword = "correct horse battery"
+)
+
+// testHash is cheap to compare with.
+var testHash = sync.OnceValue(func() string {
+	h, err := argon2id.CreateHash(testPassword, &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	if err != nil {
+		panic(err)
+	}
+	return h
+})
+
+// A desk is a handler with what stands behind it, and a user who is logged in.
+type desk struct {
+	t       testing.TB
+	api     *server
+	store   *store.Store
+	fleet   *fleet
+	logs    *strings.Builder
+	session string
+	from    string // the remote address of requests
+}
+
+func newDesk(t testing.TB) *desk {
+	t.Helper()
+	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "catenary.db"))
+	must(t, err)
+	t.Cleanup(func() { must(t, st.Close()) })
+	u, err := st.CreateUser(t.Context(), store.User{Name: testUser, Password: testHash(), Created: time.Unix(1_000_000_000, 0)})
+	must(t, err)
+	d := &desk{t: t, store: st, fleet: newFleet(t, st), logs: &strings.Builder{}, from: "192.0.2.1:4711"}
+	d.api = newServer(d.fleet, st, Options{
+		Version: "1.2.3", Metrics: prometheus.NewRegistry(),
+		Log: slog.New(slog.NewTextHandler(&locked{w: d.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	d.session = string(d.api.sessions.start(time.Now(), u))
+	return d
+}
+
+type locked struct {
+	mu sync.Mutex // guards w
+	w  io.Writer
+}
+
+func (l *locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+// send makes a request; headers are pairs.
+func (d *desk) send(method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(d.t.Context(), method, path, strings.NewReader(body))
+	r.RemoteAddr = d.from
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	d.api.ServeHTTP(w, r)
+	return w
+}
+
+// call is send with the desk's session.
+func (d *desk) call(method, path, body string) *httptest.ResponseRecorder {
+	return d.send(method, path, body, "session", d.session)
+}
+
+// want checks an answer as a whole.
+func (d *desk) want(w *httptest.ResponseRecorder, status int, body string) {
+	d.t.Helper()
+	if got := strings.TrimSpace(w.Body.String()); w.Code != status || got != body {
+		d.t.Errorf("answer is %d %s\nwant         %d %s", w.Code, got, status, body)
+	}
+	if ct := w.Header().Get("Content-Type"); ct != "application/json" {
+		d.t.Errorf("Content-Type is %q, want exactly application/json", ct)
+	}
+}
+
+// data reads the data of an answer that must be a success.
+func data[T any](t testing.TB, w *httptest.ResponseRecorder) T {
+	t.Helper()
+	var out struct {
+		Data T `json:"data"`
+	}
+	dec := json.NewDecoder(w.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&out); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("answer is %d and not data: %v", w.Code, err)
+	}
+	return out.Data
+}
+
+// ask asks a question by its text.
+func (d *desk) ask(text string) uint64 {
+	d.t.Helper()
+	body, err := json.Marshal(map[string]string{"query_text": text})
+	must(d.t, err)
+	w := d.call("POST", "/api/v2/questions", string(body))
+	if w.Code != http.StatusOK {
+		d.t.Fatalf("%s: %d %s", text, w.Code, w.Body)
+	}
+	return data[idObject](d.t, w).ID
+}
+
+// UnmarshalJSON lets tests read answers back.
+func (t *isoTime) UnmarshalJSON(b []byte) error {
+	at, err := time.Parse(`"2006-01-02T15:04:05Z"`, string(b))
+	if string(b) != never {
+		*t = isoTime(at)
+	}
+	return err
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A failer is a test of whatever kind.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+func same[T any](t failer, got, want T) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Fatalf("-want +got\n%s", d)
+	}
+}
+
+func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }

@@ -1,0 +1,183 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"catenary/internal/fault"
+	"catenary/internal/server/store"
+)
+
+type credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+	Domain   string `json:"domain"`
+}
+
+type sessionObject struct {
+	Session string `json:"session"`
+}
+
+// sessionBody is a session string, with or without the envelope around it.
+type sessionBody struct {
+	sessionObject
+	Data sessionObject `json:"data"`
+}
+
+func (b sessionBody) secret() secret {
+	if b.Session != "" {
+		return secret(b.Session)
+	}
+	return secret(b.Data.Session)
+}
+
+func (s *server) sessionLogin(ctx context.Context, c call, in credentials) (sessionObject, error) {
+	if in.Username == "" || in.Password == "" {
+		return sessionObject{}, fault.New(fault.Invalid, "username and password are needed")
+	}
+	if in.Domain != "" {
+		in.Username = in.Domain + `\` + in.Username
+	}
+	u, err := s.login(ctx, in.Username, in.Password, remote(c.Request))
+	if err != nil {
+		return sessionObject{}, err
+	}
+	return sessionObject{string(s.sessions.start(time.Now(), u))}, nil
+}
+
+func (s *server) sessionValidate(ctx context.Context, c call, in sessionBody) (sessionObject, error) {
+	if _, err := s.authenticate(ctx, in.secret(), remote(c.Request)); err != nil {
+		return sessionObject{}, invalidSession(err)
+	}
+	return sessionObject{string(in.secret())}, nil
+}
+
+// sessionLogout ends a session. A token lives on: it is deleted, not logged
+// out.
+func (s *server) sessionLogout(ctx context.Context, c call, in sessionBody) (sessionObject, error) {
+	if _, err := s.authenticate(ctx, in.secret(), remote(c.Request)); err != nil {
+		return sessionObject{}, invalidSession(err)
+	}
+	s.sessions.end(in.secret())
+	return sessionObject{string(in.secret())}, nil
+}
+
+// invalidSession is what these two routes say of any string that opens
+// nothing.
+func invalidSession(err error) error {
+	if fault.KindOf(err) == fault.Stranger {
+		return fault.New(fault.Stranger, "Invalid session")
+	}
+	return err
+}
+
+type userObject struct {
+	ID           int64   `json:"id"`
+	Name         string  `json:"name"`
+	DisplayName  string  `json:"display_name"`
+	Domain       string  `json:"domain"`
+	CreationTime isoTime `json:"creation_time"`
+	LastLogin    isoTime `json:"last_login"`
+	DeletedFlag  bool    `json:"deleted_flag"`
+}
+
+func toUser(u store.User) userObject {
+	return userObject{ID: u.ID, Name: u.Name, CreationTime: isoTime(u.Created), LastLogin: isoTime(u.LastLogin)}
+}
+
+type currentObject struct {
+	User userObject `json:"user"`
+}
+
+func (s *server) sessionCurrent(_ context.Context, c call) (currentObject, error) {
+	return currentObject{toUser(c.user)}, nil
+}
+
+// auth is the old login: everything in headers, and a session string as the
+// whole answer.
+func (s *server) auth(ctx context.Context, c call) (plain, error) {
+	if str := secret(c.Header.Get("session")); str != "" {
+		return s.authSession(ctx, c, str)
+	}
+	name, password, ok := c.BasicAuth()
+	if !ok {
+		name, password = clearText(c.Header.Get("username")), clearText(c.Header.Get("password"))
+	}
+	if name == "" || password == "" {
+		return "", refusal{http.StatusUnauthorized, fault.New(fault.Stranger, "Unauthorized: user name and password are needed")}
+	}
+	u, err := s.login(ctx, name, password, remote(c.Request))
+	if err != nil {
+		return "", err
+	}
+	return plain(s.sessions.start(time.Now(), u)), nil
+}
+
+// authSession renews a session, or ends it (logout: 0) or all of its user's
+// (logout: 1).
+func (s *server) authSession(ctx context.Context, c call, str secret) (plain, error) {
+	u, err := s.authenticate(ctx, str, remote(c.Request))
+	if err != nil {
+		return "", err
+	}
+	switch c.Header.Get("logout") {
+	case "":
+	case "0":
+		s.sessions.end(str)
+	case "1":
+		s.sessions.endAll(u.ID)
+	default:
+		return "", fault.New(fault.Invalid, "the header logout is 0 (this session) or 1 (all of the user)")
+	}
+	return plain(str), nil
+}
+
+// clearText returns what a header means that old programs write in base64 and
+// others as it is. A text that happens to be base64 of a text is taken for
+// such; Basic has no doubt.
+func clearText(header string) string {
+	b, err := base64.StdEncoding.DecodeString(header)
+	if err != nil || !printable(b) {
+		return header
+	}
+	return string(b)
+}
+
+func printable(b []byte) bool {
+	for _, r := range string(b) {
+		if r < ' ' || r == utf8.RuneError {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// isoTime is a time in the form of the public API; the zero time is its
+// “never”.
+type isoTime time.Time
+
+const never = `"2001-01-01T00:00:00Z"`
+
+func (t isoTime) MarshalJSON() ([]byte, error) {
+	if time.Time(t).IsZero() {
+		return []byte(never), nil
+	}
+	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05Z"`)), nil
+}
+
+type userKey struct{}
+
+// withUser notes in ctx who asks.
+func withUser(ctx context.Context, u store.User) context.Context {
+	return context.WithValue(ctx, userKey{}, u)
+}
+
+// UserOf returns who has asked for what an [Engine] does under ctx; the zero
+// user if nobody has.
+func UserOf(ctx context.Context) store.User {
+	u, _ := ctx.Value(userKey{}).(store.User)
+	return u
+}

@@ -1,0 +1,344 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"catenary/internal/question"
+)
+
+// quoted is text as a JSON string.
+func quoted(t testing.TB, text string) string {
+	b, err := marshal(text)
+	must(t, err)
+	return strings.TrimSpace(string(b))
+}
+
+func (d *desk) refused(w *httptest.ResponseRecorder, status int, text string) {
+	d.t.Helper()
+	d.want(w, status, `{"text":`+quoted(d.t, text)+`}`)
+}
+
+func TestParseCanonical(t *testing.T) {
+	d := newDesk(t)
+	for text, want := range map[string]string{
+		`Get Operating System from all machines`: `{"question_text":"Get Operating System from all machines","from_canonical_text":1,` +
+			`"selects":[{"sensor":{"hash":45421433,"name":"Operating System"}}],"sensor_references":[{"name":"Operating System","start_char":"4","real_ms_avg":0}]}`,
+		`get number of machines`: `{"question_text":"Get number of machines","from_canonical_text":1,"selects":[],"sensor_references":[]}`,
+	} {
+		d.want(d.call("POST", "/api/v2/parse_question", `{"text":`+quoted(t, text)+`}`), 200, `{"data":[`+want+`]}`)
+	}
+}
+
+func TestParseWithCondition(t *testing.T) {
+	d := newDesk(t)
+	list := data[[]candidateObject](t, d.call("POST", "/api/v2/parse_question",
+		`{"text":"get ?forceComputerIdFlag=1 Folder Contents[/tmp] and Operating System from all machines with (Folder Contents[/etc] contains x or Is Linux = True) and Between[1,2] > 3"}`))
+	if len(list) != 1 {
+		t.Fatalf("%d candidates, want 1", len(list))
+	}
+	c := list[0]
+	same(t, c.QuestionText, "Get ?forceComputerIdFlag=1 Folder Contents[/tmp] and Operating System from all machines with (Folder Contents[/etc] contains x or Is Linux equals True) and Between[1,2] > 3")
+	same(t, c.ParameterValues, []string{"/tmp", "1", "2", "/etc"}) // filters before the groups within
+	same(t, c.ForceComputerIDFlag, true)
+	same(t, c.Group.Text, " (Folder Contents[/etc] contains x or Is Linux equals True) and Between[1,2] > 3")
+	same(t, c.Group.Filters[0].Sensor.Name, "Between")
+	same(t, c.Group.SubGroups[0].Filters[0].Value, ".*x.*")
+	var at []string
+	for _, r := range c.SensorReferences {
+		at = append(at, r.StartChar+" "+r.Name)
+	}
+	same(t, at, []string{"27 Folder Contents", "53 Operating System", "156 Between", "94 Folder Contents", "130 Is Linux"})
+	for _, r := range c.SensorReferences {
+		var n int
+		_, err := fmt.Sscan(r.StartChar, &n)
+		must(t, err)
+		if !strings.HasPrefix(c.QuestionText[n:], r.Name) {
+			t.Errorf("%s is not at character %d", r.Name, n)
+		}
+	}
+}
+
+func TestParseLoose(t *testing.T) {
+	d := newDesk(t)
+	list := data[[]candidateObject](t, d.call("POST", "/api/v2/parse_question", `{"text":"operating system"}`))
+	same(t, list[0].QuestionText, "Get Operating System from all machines")
+	same(t, list[0].FromCanonicalText, 1)
+	list = data[[]candidateObject](t, d.call("POST", "/api/v2/parse_question", `{"text":"Get Opperating Sistem from all machines"}`))
+	same(t, list[0].QuestionText, "Get Operating System from all machines")
+	same(t, list[0].FromCanonicalText, 0)
+	d.refused(d.call("POST", "/api/v2/parse_question", `{"text":"zzzz qqqq"}`), 400, `column 1: expected "Get", found "zzzz"`)
+}
+
+func TestAskBadly(t *testing.T) {
+	d := newDesk(t)
+	for _, tt := range []struct {
+		body   string
+		status int
+		text   string
+	}{
+		{`{"query_text":"Get Opperating System from all machines"}`, 400, `column 5: no sensor is called "Opperating System"; did you mean "Operating System"?`},
+		{`{"query_text":"Get Operating System from all machines with"}`, 400, `column 44: expected a sensor, found the end`},
+		{`{"query_text":"Get Operating System frm all machines"}`, 400, `column 22: expected "and", "from all machines" or the end, found "frm"; did you mean "from"?`},
+		{`{"query_text":"Get Between[1] from all machines"}`, 400, `column 12: Between takes 2 parameters in brackets (Low, High), but 1 are given`},
+		{`{"query_text":"Get Operating System","expire_seconds":-1}`, 400, `expire_seconds is -1, not 1 to 86400`},
+		{`{"query_text":"Get Operating System","expire_seconds":86401}`, 400, `expire_seconds is 86401, not 1 to 86400`},
+		{`{"query_text":"Get Operating System","context_group":{"id":7}}`, 404, `REST Object Not Found Exception:  GroupNotFound: The requested group was not found (context_group)`},
+		{`{"selects":[{"sensor":{"name":"Nothing"}}]}`, 404, `REST Object Not Found Exception:  SensorNotFound: The requested sensor was not found (selects[0].sensor: "Nothing")`},
+		{`{"selects":[{"sensor":{"hash":5}}]}`, 404, `REST Object Not Found Exception:  SensorNotFound: The requested sensor was not found (selects[0].sensor: hash 5)`},
+		{`{"selects":[{}]}`, 404, `REST Object Not Found Exception:  SensorNotFound: The requested sensor was not found (selects[0].sensor: hash 0)`},
+		{`{"selects":[{"sensor":{"name":"Operating System from all machines with Is Linux = True"}}]}`, 404, `REST Object Not Found Exception:  SensorNotFound: The requested sensor was not found (selects[0].sensor: "Operating System from all machines with Is Linux = True")`},
+		{`{"selects":[{"sensor":{"name":"Between","parameters":[{"key":"||low||","value":"1"}]}}]}`, 400, `selects[0].sensor.parameters: Between needs a value for "high"`},
+		{`{"selects":[{"sensor":{"name":"Between","parameters":[{"key":"||lo||","value":"1"}]}}]}`, 400, `selects[0].sensor.parameters: Between has no parameter "||lo||"`},
+		{`{"selects":[{"sensor":{"name":"Between"}}]}`, 400, `Between takes 2 parameters in brackets (Low, High), but 0 are given`},
+		{`{"selects":[{"sensor":{"name":"Between"}}],"parameter_values":["1"]}`, 400, `parameter_values: too few: Between takes 2, 1 are left`},
+		{`{"selects":[{"sensor":{"name":"Between"}}],"parameter_values":["1","2","3"]}`, 400, `parameter_values: 1 more than the sensors have parameters`},
+		{`{"selects":[{"sensor":{"name":"Operating System"},"filter":{"operator":"RegexMatch","value":"x"}}]}`, 400, `selects[0].filter: a shown sensor has no condition: machines are chosen by group`},
+		{`{"selects":[{"sensor":{"name":"Operating System"},"filter":{"max_age_seconds":60}}]}`, 400, `selects[0].filter.max_age_seconds: how old an answer may be is the sensor's own affair`},
+		{`{"selects":[{"sensor":{"name":"Installed Applications"},"filter":{"delimiter":"|","delimiter_index":2}}]}`, 400, `selects[0].filter.delimiter_index: Installed Applications has 2 columns, and the first is 0`},
+		{`{"selects":[],"group":{"filters":[{"sensor":{"name":"Is Linux"},"value":"True"}]}}`, 400, `group.filters[0].operator: "" is not RegexMatch, Equal, Less, LessEqual, Greater or GreaterEqual`},
+		{`{"selects":[],"group":{"sub_groups":[{"filters":[{"sensor":{"name":"Nothing"},"operator":"Equal"}]}]}}`, 404, `REST Object Not Found Exception:  SensorNotFound: The requested sensor was not found (group.sub_groups[0].filters[0].sensor: "Nothing")`},
+		{`{"selects":[],"group":{"text":"Is Linux equals"}}`, 400, `group.text: column 16: expected a value, found the end`},
+		{`{"selects":[],"group":{"id":12}}`, 404, `REST Object Not Found Exception:  GroupNotFound: The requested group was not found (group)`},
+	} {
+		d.refused(d.call("POST", "/api/v2/questions", tt.body), tt.status, tt.text)
+	}
+	same(t, len(d.fleet.asked), 0)
+}
+
+// Every way to ask ends as one canonical text.
+func TestAsk(t *testing.T) {
+	d := newDesk(t)
+	os := func(rest string) string { return "Get Operating System from all machines" + rest }
+	for _, tt := range []struct{ body, want string }{
+		{`{"query_text":"get operating system"}`, os("")},
+		{`{"query_text":"Get Between[1,2] from all machines","selects":[{"sensor":{"name":"operating system"}}]}`, os("")}, // selects win
+		{`{"query_text":"get number of machines","selects":null}`, "Get number of machines"},
+		{`{"selects":[]}`, "Get number of machines"},
+		{`{"selects":[{"sensor":{"hash":45421433}}],"group":{},"context_group":{"id":0}}`, os("")},
+		{`{"selects":[{"sensor":{"hash":"45421433","name":"ignored then"}}]}`, os("")},
+		{`{"selects":[{"sensor":{"source_hash":45421433,"hash":1,"name":"x"},"filter":{"operator":"Less","value":""}}],"skip_lock_flag":1}`, os("")},
+		{`{"selects":[{"sensor":{"name":"Between","parameters":[{"key":"high","value":2},{"key":"||low||","value":"1","type":0}]}}]}`, "Get Between[1,2] from all machines"},
+		{`{"selects":[{"sensor":{"name":"Between[1,2]"}}]}`, "Get Between[1,2] from all machines"},
+		{`{"selects":[{"sensor":{"name":"Application Crashes in Last X Days"}}]}`, `Get "Application Crashes in Last X Days" from all machines`},
+		{`{"selects":[{"sensor":{"name":"Application Crashes in Last X Days","parameters":[]}}],"parameter_values":["9"]}`, `Get "Application Crashes in Last X Days"[9] from all machines`},
+		{`{"selects":[{"sensor":{"name":"Operating System"}}],"group":{"text":" Is Linux = True"}}`, os(" with Is Linux equals True")},
+		{`{"selects":[{"sensor":{"name":"Operating System"}}],"group":{"text":"Is Linux = True","not_flag":1}}`, os(" with Is Linux not equals True")},
+		{`{"selects":[{"sensor":{"name":"Installed Applications"},"filter":{"delimiter":"|","delimiter_index":1}}]}`, "Get Installed Applications:Version from all machines"},
+		{`{"selects":[{"sensor":{"name":"Operating System"}}],"group":{"and_flag":0,"filters":[
+			{"sensor":{"name":"Is Linux"},"operator":"Equal","value":true},
+			{"sensor":{"hash":3409330187},"operator":"RegexMatch","value":".*x.*","not_flag":1,"all_values_flag":1,"ignore_case_flag":0}]}}`,
+			os(" with Is Linux equals true or Computer Name not contains x matching case")},
+		{`{"selects":[{"sensor":{"name":"Operating System"}}],"group":{"not_flag":true,"sub_groups":[
+			{"filters":[{"sensor":{"name":"Free Memory"},"operator":"GreaterEqual","value":"1GB"}]},
+			{"filters":[{"sensor":{"name":"Computer Name"},"operator":"RegexMatch","value":"a.*"}]}]}}`,
+			os(" with not (Free Memory >= 1GB and Computer Name starts with a)")},
+		{`{"query_text":"Get Operating System","force_computer_id_flag":1}`, "Get ?forceComputerIdFlag=1 Operating System from all machines"},
+	} {
+		w := d.call("POST", "/api/v2/questions", tt.body)
+		if w.Code != 200 {
+			t.Errorf("%s: %s", tt.body, w.Body)
+			continue
+		}
+		id := data[idObject](t, w).ID
+		if got := data[questionObject](t, d.call("GET", "/api/v2/questions/"+fmt.Sprint(id), "")).QueryText; got != tt.want {
+			t.Errorf("%s\nasks %s\nwant %s", tt.body, got, tt.want)
+		}
+	}
+	a := d.fleet.asked[len(d.fleet.asked)-1]
+	same(t, []any{a.ComputerID, a.UserID, a.Expire}, []any{true, int64(1), expireDefault})
+	d.call("POST", "/api/v2/questions", `{"query_text":"Get Operating System","expire_seconds":30}`)
+	same(t, d.fleet.asked[len(d.fleet.asked)-1].Expire, 30*time.Second)
+}
+
+func TestShowAndListQuestions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		d.ask(`Get Folder Contents[/tmp] from all machines with Is Linux equals True`)
+		const shown = `{"id":1,"query_text":"Get Folder Contents[/tmp] from all machines with Is Linux equals True",` +
+			`"selects":[{"sensor":{"hash":3065792471,"name":"Folder Contents[/tmp]","source_hash":3881863289,"parameters":[{"key":"||path||","value":"/tmp","type":0}]},` +
+			`"filter":{"operator":"Less","value":"","value_type":"String","not_flag":false,"all_values_flag":false,"ignore_case_flag":true,"max_age_seconds":0,"delimiter":"","delimiter_index":0}}],` +
+			`"group":{"id":0,"name":"","type":0,"text":" Is Linux equals True","and_flag":true,"not_flag":false,"filters":[{"sensor":{"hash":3554080383,"name":"Is Linux"},` +
+			`"operator":"Equal","value":"True","value_type":"String","not_flag":false,"all_values_flag":false,"ignore_case_flag":true,"max_age_seconds":0,"delimiter":"","delimiter_index":0}],"sub_groups":[]},` +
+			`"expiration":"2000-01-01T00:10:00Z","expire_seconds":600,"is_expired":false,"force_computer_id_flag":false,"action_tracking_flag":false,"hidden_flag":false,"skip_lock_flag":false,` +
+			`"user":{"id":1,"name":"ann"},"saved_question":{"id":0},"context_group":{"id":0},"management_rights_group":{"id":0}}`
+		d.want(d.call("GET", "/api/v2/questions/1", ""), 200, `{"data":`+shown+`}`)
+		const info = `{"cache_id":0,"cache_row_count":%[1]d,"filtered_row_count":%[1]d,"page_row_count":%[2]d,"expiration":"2000-01-01T00:00:00Z","errors":[]}`
+		d.want(d.call("GET", "/api/v2/questions", ""), 200, `{"data":[`+shown+`,`+fmt.Sprintf(info, 1, 1)+`]}`)
+		for range 3 {
+			d.ask("Get number of machines")
+		}
+		ids := func(w *httptest.ResponseRecorder) (out []uint64) {
+			var list struct{ Data []idObject }
+			must(t, json.Unmarshal(w.Body.Bytes(), &list))
+			for _, o := range list.Data[:len(list.Data)-1] { // without the cache info
+				out = append(out, o.ID)
+			}
+			return out
+		}
+		same(t, ids(d.call("GET", "/api/v2/questions?row_count=2", "")), []uint64{4, 3})
+		same(t, ids(d.call("GET", "/api/v2/questions?row_start=3", "")), []uint64{1})
+		same(t, ids(d.send("GET", "/api/v2/questions", "", "session", d.session, "tanium-options", `{"row_start":1,"row_count":"1"}`)), []uint64{3})
+		d.refused(d.send("GET", "/api/v2/questions", "", "session", d.session, "tanium-options", `nonsense`), 400,
+			`the header tanium-options: invalid character 'o' in literal null (expecting 'u')`)
+		time.Sleep(10 * time.Minute) // fake time
+		d.session = data[sessionObject](t, d.send("POST", whereToPost, goodLogin)).Session
+		same(t, data[questionObject](t, d.call("GET", "/api/v2/questions/1", "")).IsExpired, true)
+	})
+}
+
+// A sensor that is no more leaves the text of old questions.
+func TestQuestionOfALostSensor(t *testing.T) {
+	d := newDesk(t)
+	d.ask("Get Operating System from all machines")
+	d.fleet.sensors = d.fleet.sensors[2:]
+	must(t, d.fleet.renew())
+	q := data[questionObject](t, d.call("GET", "/api/v2/questions/1", ""))
+	same(t, q.QueryText, "Get Operating System from all machines")
+	same(t, q.Selects, []selectObject{})
+}
+
+func randomRef(t *rapid.T) question.Ref {
+	return rapid.SampledFrom([]question.Ref{
+		{Sensor: "Operating System"}, {Sensor: "Is Linux"}, {Sensor: "Folder Contents", Params: []string{`C:\a, "b"`}},
+		{Sensor: "Between", Params: []string{"1", ""}}, {Sensor: "Installed Applications", Column: "Version"}, {Sensor: "Installed Applications"},
+		{Sensor: "Application Crashes in Last X Days", Params: []string{"7"}},
+	}).Draw(t, "ref")
+}
+
+func randomCondition(t *rapid.T, depth int) question.Condition {
+	kind := rapid.IntRange(0, 4).Draw(t, "kind")
+	if depth == 0 || kind == 0 {
+		return question.Test{
+			Ref: randomRef(t), Op: question.Op(rapid.IntRange(1, int(question.GreaterEqual)).Draw(t, "op")),
+			Value: rapid.SampledFrom([]string{"x", "a|b", ".*", "(?:x)", "a.*", ".*b", "1.5", "Google (Search|Chrome)", ""}).Draw(t, "value"),
+			All:   rapid.Bool().Draw(t, "all"), MatchCase: rapid.Bool().Draw(t, "case"),
+		}
+	}
+	if kind == 1 {
+		return question.Not{Of: randomCondition(t, depth-1)}
+	}
+	var parts []question.Condition
+	for range rapid.IntRange(2, 3).Draw(t, "parts") {
+		parts = append(parts, randomCondition(t, depth-1))
+	}
+	if kind == 2 {
+		return question.Or(parts)
+	}
+	return question.And(parts)
+}
+
+// A candidate that is sent back whole asks what it stands for, and so does
+// what GET questions shows. The order of parts may change once, since groups
+// keep their filters apart from the groups within, and then no more.
+func TestObjectsReadBack(t *testing.T) {
+	d := newDesk(t)
+	catalogue := d.fleet.Catalogue()
+	back := func(t *rapid.T, o any) question.Question {
+		b, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in questionRequest
+		if err := decode(b, &in); err != nil {
+			t.Fatal(err)
+		}
+		q, err := in.question(catalogue)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, b)
+		}
+		return q
+	}
+	patterns := func(c question.Condition) string { // what a condition means, in the order of the objects
+		b, err := json.Marshal(stripText(speller{catalogue: catalogue, whole: true}.group(c)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		q := question.Question{ComputerID: rapid.Bool().Draw(t, "computer id")}
+		for range rapid.IntRange(0, 3).Draw(t, "selects") {
+			q.Selects = append(q.Selects, randomRef(t))
+		}
+		if rapid.Bool().Draw(t, "where") {
+			q.Where = randomCondition(t, 3)
+		}
+		candidate := back(t, toCandidate(q, true, catalogue))
+		p := speller{catalogue: catalogue, whole: true}
+		shown := questionObject{Selects: p.selects(q.Selects), ForceComputerIDFlag: q.ComputerID}
+		if q.Where != nil {
+			g := p.group(q.Where)
+			shown.Group = &g
+		}
+		for name, got := range map[string]question.Question{"candidate": candidate, "question": back(t, shown)} {
+			same(t, question.Question{Selects: got.Selects, ComputerID: got.ComputerID}, question.Question{Selects: q.Selects, ComputerID: q.ComputerID})
+			if (got.Where == nil) != (q.Where == nil) {
+				t.Fatalf("%s: condition %v became %v", name, q.Where, got.Where)
+			}
+			if q.Where != nil {
+				if got, want := patterns(got.Where), patterns(q.Where); got != want {
+					t.Fatalf("%s: %s\nbecame %s\nfrom %s", name, want, got, question.Text(q.Where))
+				}
+			}
+		}
+	})
+}
+
+func stripText(g groupObject) groupObject {
+	g.Text = ""
+	for i, sub := range g.SubGroups {
+		g.SubGroups[i] = stripText(sub)
+	}
+	return g
+}
+
+func TestTextOperatorKeepsThePattern(t *testing.T) {
+	for _, tt := range []struct {
+		pattern string
+		op      question.Op
+		value   string
+	}{
+		{".*x.*", question.Contains, "x"}, {"x.*", question.StartsWith, "x"}, {".*x", question.EndsWith, "x"}, {"x", question.Matches, "x"},
+		{".*(?:a|b).*", question.Contains, "a|b"}, {".*", question.Matches, ".*"}, {"", question.Matches, ""}, {`a\.*`, question.Matches, `a\.*`},
+		{".*a|b.*", question.Matches, ".*a|b.*"},
+	} {
+		op, value := textOperator(tt.pattern)
+		if op != tt.op || value != tt.value {
+			t.Errorf("%s is %v %q, want %v %q", tt.pattern, op, value, tt.op, tt.value)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		pattern := rapid.StringMatching(`[.*ab|()?:\\]{0,10}`).Draw(t, "pattern")
+		op, value := textOperator(pattern)
+		if got, ok := op.Pattern(value); !ok || got != pattern {
+			t.Fatalf("%q became %v %q, which is %q", pattern, op, value, got)
+		}
+	})
+}
+
+func FuzzQuestions(f *testing.F) {
+	d := newDesk(f)
+	for _, seed := range []string{
+		`{"query_text":"Get Operating System"}`, `{"selects":[{"sensor":{"name":"Between[1,2]"}}],"group":{"filters":[{"sensor":{"hash":45421433},"operator":"Less","value":3}]}}`,
+		`{"selects":[],"parameter_values":[1,null,true],"group":{"sub_groups":[{"sub_groups":[{}]}]}}`, `{"text":"operating system"}`, `[`, `null`, `{"selects":[null]}`,
+		`{"selects":[{"sensor":{"parameters":[null,{"key":"||low||"}],"name":"Between"},"filter":{"delimiter":"|","delimiter_index":-1}}]}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		d.t = t
+		for _, path := range []string{"questions", "parse_question"} {
+			if w := d.call("POST", "/api/v2/"+path, body); !isEnvelope(w) || w.Code == 500 {
+				t.Errorf("%s %q: %d %s", path, body, w.Code, w.Body)
+			}
+		}
+	})
+}

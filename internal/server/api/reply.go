@@ -1,0 +1,156 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"catenary/internal/fault"
+	"catenary/internal/server/store"
+)
+
+// A call is what a handler may know of its request beside the body.
+type call struct {
+	*http.Request
+	user store.User // who asks; zero on a route that is open
+}
+
+// number returns a number from the path. One that cannot be read names
+// nothing.
+func (c call) number(name, noun string) (uint64, error) {
+	n, err := strconv.ParseUint(c.PathValue(name), 10, 64)
+	if err != nil {
+		return 0, fault.New(fault.Invalid, "%q is not the number of a %s", c.PathValue(name), noun)
+	}
+	return n, nil
+}
+
+type nothing struct{}
+
+// How a reply stands in the body. Most are wrapped in {"data": …}.
+type (
+	bare  struct{ value any } // JSON without the envelope
+	plain string              // text/plain
+)
+
+// A handler serves one route for a known caller. The error that it returns has
+// not been told to anyone yet.
+type handler func(w http.ResponseWriter, c call) error
+
+// get adapts a function of a request without a body.
+func get[Out any](f func(context.Context, call) (Out, error)) handler {
+	return func(w http.ResponseWriter, c call) error {
+		out, err := f(c.Context(), c)
+		if err != nil {
+			return err
+		}
+		return reply(w, out)
+	}
+}
+
+// post adapts a function of a request with a JSON body of at most max bytes.
+func post[In, Out any](max int64, f func(context.Context, call, In) (Out, error)) handler {
+	return func(w http.ResponseWriter, c call) error {
+		body, err := readBody(w, c.Request, max)
+		if err != nil {
+			return err
+		}
+		var in In
+		if err := decode(body, &in); err != nil {
+			return err
+		}
+		out, err := f(c.Context(), c, in)
+		if err != nil {
+			return err
+		}
+		return reply(w, out)
+	}
+}
+
+// reply writes a reply. It returns an error only before the first byte.
+func reply(w http.ResponseWriter, out any) error {
+	switch out := out.(type) {
+	case plain:
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		return send(w, []byte(out))
+	case bare:
+		return sendJSON(w, http.StatusOK, out.value)
+	}
+	return sendJSON(w, http.StatusOK, map[string]any{"data": out})
+}
+
+func sendJSON(w http.ResponseWriter, status int, v any) error {
+	b, err := marshal(v)
+	if err != nil {
+		return fmt.Errorf("reply: %w", err)
+	}
+	// Exactly this: programs compare it as a whole.
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	return send(w, b)
+}
+
+func send(w http.ResponseWriter, b []byte) error {
+	if _, err := w.Write(b); err != nil {
+		return nil // the caller has hung up; there is nobody left to tell
+	}
+	return nil
+}
+
+// marshal is json.Marshal that leaves <, > and & as they are.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// A refusal is an error with a status of its own.
+type refusal struct {
+	status int
+	error
+}
+
+func (r refusal) Unwrap() error { return r.error }
+
+var statuses = map[fault.Kind]int{
+	fault.Internal:    http.StatusInternalServerError,
+	fault.Invalid:     http.StatusBadRequest,
+	fault.Stranger:    http.StatusForbidden, // programs log in again when they see it
+	fault.Denied:      http.StatusForbidden,
+	fault.NotFound:    http.StatusNotFound,
+	fault.Conflict:    http.StatusBadRequest,
+	fault.Unavailable: http.StatusServiceUnavailable,
+}
+
+// statusOf derives the status from what an error is, and the text for the one
+// who asked.
+func statusOf(err error) (status int, text string) {
+	if r, ok := errors.AsType[refusal](err); ok {
+		return r.status, r.Error()
+	}
+	kind := fault.KindOf(err)
+	if kind == fault.Internal {
+		return statuses[kind], "Internal error: its cause is in the server's log" // the cause is for us
+	}
+	return statuses[kind], err.Error()
+}
+
+// missing says in the form that programs know that a thing is not there.
+func missing(noun, what string) error {
+	return fault.New(fault.NotFound, "REST Object Not Found Exception:  %sNotFound: The requested %s was not found", noun, what)
+}
+
+// orMissing puts missing in the place of a NotFound error.
+func orMissing(err error, noun, what string) error {
+	if fault.KindOf(err) == fault.NotFound {
+		return missing(noun, what)
+	}
+	return err
+}

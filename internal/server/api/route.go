@@ -1,0 +1,226 @@
+package api
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"catenary/internal/fault"
+)
+
+// access is who a route answers.
+type access uint8
+
+const (
+	withSession access = iota // who sends a session or token string
+	fromHere                  // whoever asks from this machine, others with a session
+	anyone
+)
+
+// A route is one thing that programs can ask for.
+type route struct {
+	method string
+	path   string
+	access access
+	serve  handler
+}
+
+// routes is every route there is; the mux and the tests are made from it.
+func (s *server) routes() []route {
+	const v2 = "/api/v2/"
+	logIn := post(bodyMax, s.sessionLogin)
+	return []route{
+		{"POST", v2 + "session/login", anyone, logIn},
+		{"GET", v2 + "session/login", anyone, logIn}, // with a body, as an old program does
+		{"POST", v2 + "session/validate", anyone, post(bodyMax, s.sessionValidate)},
+		{"POST", v2 + "session/logout", anyone, post(bodyMax, s.sessionLogout)},
+		{"GET", v2 + "session/current", withSession, get(s.sessionCurrent)},
+		{"POST", "/auth", anyone, get(s.auth)},
+		{"GET", "/auth", anyone, get(s.auth)},
+
+		{"GET", v2 + "api_tokens", withSession, get(s.listTokens)},
+		{"POST", v2 + "api_tokens", withSession, post(bodyMax, s.createToken)},
+		{"PATCH", v2 + "api_tokens", withSession, post(bodyMax, s.rotateToken)},
+		{"GET", v2 + "api_tokens/{id}", withSession, get(s.showToken)},
+		{"DELETE", v2 + "api_tokens/{id}", withSession, get(s.deleteToken)},
+
+		{"POST", v2 + "parse_question", withSession, post(bodyMax, s.parseQuestion)},
+		{"GET", v2 + "questions", withSession, get(s.listQuestions)},
+		{"POST", v2 + "questions", withSession, post(bodyMax, s.createQuestion)},
+		{"GET", v2 + "questions/{id}", withSession, get(s.showQuestion)},
+		{"GET", v2 + "questions/{id}/events", withSession, s.questionEvents},
+		{"GET", v2 + "result_info/question/{id}", withSession, get(s.resultInfo)},
+		{"GET", v2 + "result_data/question/{id}", withSession, get(s.resultData)},
+
+		{"GET", v2 + "sensors", withSession, get(s.listSensors)},
+		{"POST", v2 + "sensors", withSession, post(sensorMax, s.createSensor)},
+		{"GET", v2 + "sensors/{id}", withSession, get(s.sensorByID)},
+		{"GET", v2 + "sensors/by-name/{name}", withSession, get(s.sensorByName)},
+		{"GET", v2 + "sensors/by-hash/{hash}", withSession, get(s.sensorByHash)},
+
+		{"GET", v2 + "system_status", withSession, get(s.systemStatus)},
+		{"GET", v2 + "client_count", withSession, get(s.clientCount)},
+
+		{"GET", "/metrics", fromHere, s.serveMetrics},
+		{"GET", "/config/console.json", anyone, get(s.consoleConfig)},
+		{"GET", "/info.json", withSession, get(s.info)},
+	}
+}
+
+// newMux routes by path here and by method in choose, so that a wrong method,
+// too, is answered in JSON.
+func (s *server) newMux(routes []route) *http.ServeMux {
+	byPath := map[string][]route{}
+	for _, rt := range routes {
+		byPath[rt.path] = append(byPath[rt.path], rt)
+	}
+	mux := http.NewServeMux()
+	for path, same := range byPath {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { s.choose(w, r, path, same) })
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.refuse(w, r, "unknown", unknownRoute(r.URL.Path))
+	})
+	return mux
+}
+
+// ServeHTTP is the edge: what comes in here is answered in our form, whatever
+// happens.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rec := &recorder{ResponseWriter: w, begun: time.Now()}
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.ErrorContext(r.Context(), "request crashed", "method", r.Method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			if rec.status == 0 {
+				s.refuse(rec, r, "crash", fault.New(fault.Internal, "crash"))
+			}
+		}
+		s.figures.count(rec)
+	}()
+	rec.Header().Set("X-Content-Type-Options", "nosniff")
+	tidy, ok := tidyPath(r.URL)
+	if !ok {
+		s.refuse(rec, r, "unknown", unknownRoute(r.URL.Path))
+		return
+	}
+	r = r.Clone(r.Context())
+	r.URL = tidy
+	s.mux.ServeHTTP(rec, r)
+}
+
+// choose finds the route for the method, asks who calls, and serves.
+func (s *server) choose(w http.ResponseWriter, r *http.Request, path string, routes []route) {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	i := slices.IndexFunc(routes, func(rt route) bool { return rt.method == method })
+	if i < 0 {
+		var allowed []string
+		for _, rt := range routes {
+			allowed = append(allowed, rt.method)
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		s.refuse(w, r, path, refusal{http.StatusMethodNotAllowed, fault.New(fault.Invalid, "%s is not possible here; possible: %s", r.Method, strings.Join(allowed, ", "))})
+		return
+	}
+	rt := routes[i]
+	if rec, ok := w.(*recorder); ok {
+		rec.route = rt.method + " " + rt.path
+	}
+	c := call{Request: r}
+	if rt.access == withSession || rt.access == fromHere && !isLocal(r) {
+		u, err := s.authenticate(r.Context(), secret(r.Header.Get("session")), remote(r))
+		if err != nil {
+			s.refuse(w, r, path, err)
+			return
+		}
+		c.user = u
+	}
+	if err := rt.serve(w, c); err != nil {
+		s.refuse(w, r, path, err)
+	}
+}
+
+// isLocal reports whether a request comes from this very machine. One that
+// passed a proxy on this machine comes from elsewhere.
+func isLocal(r *http.Request) bool {
+	return remote(r).IsLoopback() && r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == ""
+}
+
+// refuse answers with an error, and notes it: the only place that does either.
+func (s *server) refuse(w http.ResponseWriter, r *http.Request, path string, err error) {
+	status, text := statusOf(err)
+	level, reason := slog.LevelInfo, text
+	if status == http.StatusInternalServerError {
+		level, reason = slog.LevelError, err.Error()
+	}
+	s.log.Log(r.Context(), level, "request refused",
+		"status", status, "reason", reason, "remote", r.RemoteAddr, "method", r.Method, "route", path)
+	if err := sendJSON(w, status, map[string]string{"text": text}); err != nil {
+		s.log.ErrorContext(r.Context(), "refusal not sent", "err", err)
+	}
+}
+
+// unknownRoute names the object type that was asked for, as programs expect.
+func unknownRoute(path string) error {
+	rest, ours := strings.CutPrefix(path, "/api/v2/")
+	if !ours {
+		return fault.New(fault.NotFound, "Invalid object route: %s", strings.TrimPrefix(path, "/"))
+	}
+	object, _, _ := strings.Cut(rest, "/")
+	return fault.New(fault.Invalid, "Invalid object route: %s", object)
+}
+
+// tidyPath takes doubled slashes and the last slash from a path: programs
+// write both. It works on the escaped form, where %2F belongs to a name. A
+// path with . or .. names nothing.
+func tidyPath(u *url.URL) (*url.URL, bool) {
+	var b strings.Builder
+	for part := range strings.SplitSeq(u.EscapedPath(), "/") {
+		if part == "." || part == ".." {
+			return nil, false
+		}
+		if part != "" {
+			b.WriteString("/" + part)
+		}
+	}
+	out := *u
+	out.RawPath = b.String()
+	if out.RawPath == "" {
+		out.RawPath = "/"
+	}
+	var err error
+	out.Path, err = url.PathUnescape(out.RawPath)
+	return &out, err == nil
+}
+
+// A recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	begun  time.Time
+	route  string
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,0 +1,166 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"catenary/internal/endpoint"
+	"catenary/internal/fault"
+	"catenary/internal/plan"
+	"catenary/internal/question"
+	"catenary/internal/seal"
+	"catenary/internal/sensor"
+	"catenary/internal/server/store"
+	"catenary/internal/server/tally"
+	"catenary/internal/wire"
+)
+
+// An Asking is a question and how it is to be asked.
+type Asking struct {
+	Question   question.Question
+	Life       time.Duration // how long clients may answer
+	ComputerID bool          // one row per machine
+	UserID     int64
+}
+
+const (
+	// holdNative and holdScript are D0 of docs/protocol.md §5.3: what native
+	// sensors almost always, and scripts usually need.
+	holdNative = 100 * time.Millisecond
+	holdScript = 500 * time.Millisecond
+
+	sensorLimit = 60 * time.Second // a sensor that takes longer is stopped
+	lifeMin     = 10 * time.Second // a shorter life than a question needs to travel
+)
+
+// Catalogue holds the sensors as of now.
+func (s *Server) Catalogue() *sensor.Catalogue { return s.content.Load().catalogue }
+
+// Ask compiles a question, records it, signs it and sends it into every chain.
+func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
+	if a.Life < lifeMin || a.Life > wire.LifeMax {
+		return 0, fault.New(fault.Invalid, "a question lives between %v and %v, not %v", lifeMin, wire.LifeMax, a.Life)
+	}
+	c := s.content.Load()
+	script := false
+	p, err := plan.Compile(a.Question, c.catalogue, plan.Options{
+		ComputerID: a.ComputerID,
+		Definition: func(d sensor.Sensor) []byte { script = true; return c.signed[d.Name] },
+	})
+	if err != nil {
+		return 0, err
+	}
+	now := time.Now().Truncate(time.Millisecond)
+	encoded := p.Append(nil)
+	id, err := s.store.CreateQuestion(ctx, store.Question{
+		Text: p.Text, UserID: a.UserID, Plan: encoded, ComputerID: a.ComputerID,
+		Issued: now, Expires: now.Add(a.Life),
+	})
+	if err != nil {
+		return 0, err
+	}
+	letter := wire.Letter{
+		Question: id, Issued: now, Life: a.Life, Hold: holdNative, Limit: min(sensorLimit, a.Life),
+		Key: s.keys.RowKey, Plan: encoded,
+	}
+	if script {
+		letter.Hold = holdScript
+	}
+	sealed := s.keys.Sign(seal.Question, letter.Append(nil))
+	if len(sealed) > wire.SealedMax {
+		return 0, fault.New(fault.Invalid, "the question and its scripts have %d bytes; the limit is %d", len(sealed), wire.SealedMax)
+	}
+	s.metrics.asked.Inc()
+	return id, s.do(ctx, func(h *hub) { h.ask(id, now, a.Life, sealed) })
+}
+
+// Result is the answer so far of a live question, or the last one of a closed
+// question.
+func (s *Server) Result(ctx context.Context, id uint64) (tally.Result, error) {
+	r, _, err := s.result(ctx, id)
+	return r, err
+}
+
+// Await returns the result as soon as its version exceeds the given one.
+func (s *Server) Await(ctx context.Context, id, version uint64) (tally.Result, error) {
+	for {
+		r, changed, err := s.result(ctx, id)
+		if err != nil || r.Version > version {
+			return r, err
+		}
+		select {
+		case <-changed: // never, if the question is closed
+		case <-ctx.Done():
+			return r, ctx.Err()
+		case <-s.stopped:
+			return r, errStopping
+		}
+	}
+}
+
+func (s *Server) result(ctx context.Context, id uint64) (r tally.Result, changed <-chan struct{}, err error) {
+	if doErr := s.do(ctx, func(h *hub) { r, changed, err = h.result(id) }); doErr != nil {
+		return r, nil, doErr
+	}
+	if fault.KindOf(err) != fault.NotFound {
+		return r, changed, err
+	}
+	data, err := s.store.QuestionResult(ctx, id)
+	if err != nil {
+		return r, nil, err
+	}
+	return r, nil, json.Unmarshal(data, &r)
+}
+
+// Clients is what is known of every registered machine, in the order of chains.
+func (s *Server) Clients(ctx context.Context) []endpoint.Status {
+	var out []endpoint.Status
+	if err := s.do(ctx, func(h *hub) { out = h.statuses() }); err != nil {
+		return nil
+	}
+	return out
+}
+
+// CreateSensor signs and stores a script sensor and puts it in the catalogue.
+func (s *Server) CreateSensor(ctx context.Context, d sensor.Sensor) (store.Sensor, error) {
+	if d.Native() {
+		return store.Sensor{}, fault.New(fault.Invalid, "sensor %q has no script", d.Name)
+	}
+	now := time.Now()
+	encoded := d.Append(nil)
+	rec, err := s.store.CreateSensor(ctx, store.Sensor{
+		Name: d.Name, Definition: encoded, Signed: s.keys.Sign(seal.Sensor, encoded), Created: now, Modified: now,
+	})
+	if err != nil {
+		return store.Sensor{}, err
+	}
+	return rec, s.loadContent(ctx)
+}
+
+// loadContent reads the catalogue from the database.
+func (s *Server) loadContent(ctx context.Context) error {
+	records, err := s.store.Sensors(ctx)
+	if err != nil {
+		return err
+	}
+	all := sensor.Builtin()
+	signed := map[string][]byte{}
+	for _, r := range records {
+		if len(r.Definition) == 0 {
+			continue
+		}
+		d, err := sensor.Decode(r.Definition)
+		if err != nil {
+			return err
+		}
+		all = append(all, d)
+		signed[d.Name] = r.Signed
+	}
+	catalogue, err := sensor.NewCatalogue(all)
+	if err != nil {
+		return err
+	}
+	s.content.Store(&content{catalogue, signed})
+	return nil
+}

@@ -1,0 +1,226 @@
+// Package server is the server's host: it owns the roster, the tallies and the
+// connections of clients, and joins the stages of a question.
+//
+// One goroutine, in [Server.Run], owns all that changes with every message (the
+// [hub]); connections, the API and the database talk to it by handing it a
+// function. It never waits for the database: what is to be kept is written
+// behind.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"catenary/internal/fault"
+	"catenary/internal/link"
+	"catenary/internal/sensor"
+	"catenary/internal/server/roster"
+	"catenary/internal/server/store"
+	"catenary/internal/trust"
+	"catenary/internal/wire"
+)
+
+// A Config is everything an operator may choose.
+type Config struct {
+	DataDir   string         // keys and database
+	Listen    string         // host:port for clients
+	Servers   []string       // addresses that new clients are told to dial
+	Intervals wire.Intervals // of registrations
+	Version   string         // of this program
+}
+
+// DefaultIntervals are those of a large installation.
+var DefaultIntervals = wire.Intervals{
+	NormalMin: 30 * time.Second, NormalMax: 90 * time.Second,
+	InitialMin: 2 * time.Hour, InitialMax: 6 * time.Hour,
+}
+
+// A Server serves clients, and the API through its methods.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	keys    *Keys
+	store   *store.Store
+	trust   link.Trust
+	listen  *net.TCPListener
+	metrics *metrics
+	content atomic.Pointer[content] // the catalogue as of now
+	calls   chan func(*hub)
+	written chan writing
+	worker  sync.WaitGroup
+	stopped chan struct{} // closed when the hub takes no more calls
+}
+
+// content is the catalogue and the signed definitions of its script sensors.
+type content struct {
+	catalogue *sensor.Catalogue
+	signed    map[string][]byte // by sensor name
+}
+
+const (
+	callsMax = 1024 // functions waiting for the hub
+	bundleIn = 7 * 24 * time.Hour
+	bundleOf = 100_000 // machines that the first bundle enrols
+)
+
+// New opens the database and the listening socket. Nothing is served until
+// [Server.Run].
+func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
+	keys, err := OpenKeys(filepath.Join(cfg.DataDir, "keys"), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, filepath.Join(cfg.DataDir, "catenary.db"))
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, log: log, keys: keys, store: db,
+		trust:   link.Trust{Installation: keys.Installation, Authority: keys.Authority},
+		calls:   make(chan func(*hub), callsMax),
+		written: make(chan writing, 1),
+		stopped: make(chan struct{}),
+	}
+	s.metrics = newMetrics()
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) open(ctx context.Context) error {
+	if err := s.store.SyncBuiltin(ctx, sensor.Builtin(), time.Now()); err != nil {
+		return err
+	}
+	if err := s.loadContent(ctx); err != nil {
+		return err
+	}
+	if err := s.closeLeftOver(ctx); err != nil {
+		return err
+	}
+	addr, err := net.ResolveTCPAddr("tcp", s.cfg.Listen)
+	if err != nil {
+		return fault.New(fault.Invalid, "address for clients: %w", err)
+	}
+	if s.listen, err = net.ListenTCP("tcp", addr); err != nil {
+		return fmt.Errorf("listen for clients: %w", err)
+	}
+	return nil
+}
+
+// Keys are the installation's keys.
+func (s *Server) Keys() *Keys { return s.keys }
+
+// Store is the database.
+func (s *Server) Store() *store.Store { return s.store }
+
+// Metrics is where the server's figures can be read.
+func (s *Server) Metrics() *prometheus.Registry { return s.metrics.registry }
+
+// Addr is where clients are served.
+func (s *Server) Addr() net.Addr { return s.listen.Addr() }
+
+// Run serves until ctx ends. When it returns, every goroutine it started has
+// ended and what was to be kept is kept.
+func (s *Server) Run(ctx context.Context) error {
+	enrolled, err := s.store.Clients(ctx)
+	if err != nil {
+		return err
+	}
+	cert, err := s.keys.LinkCertificate(time.Now())
+	if err != nil {
+		return err
+	}
+	last, _, err := s.store.Questions(ctx, 0, 1)
+	if err != nil {
+		return err
+	}
+	h := newHub(s, roster.New(roster.DefaultBoundaries), enrolled)
+	for _, q := range last {
+		h.highest = q.ID
+	}
+	var writer sync.WaitGroup
+	writer.Go(s.write)
+	s.worker.Go(func() { s.accept(ctx, s.trust.FromClients(cert)) })
+	s.log.Info("server started", "clients", s.listen.Addr(), "installation", s.keys.Installation, "enrolled", len(enrolled))
+	h.run(ctx)
+	close(s.stopped)
+	s.listen.Close()
+	s.worker.Wait()
+	h.flush()
+	close(s.written)
+	writer.Wait()
+	return errors.Join(context.Cause(ctx), s.store.Close())
+}
+
+// do lets the hub's goroutine run f, and returns when it has.
+func (s *Server) do(ctx context.Context, f func(*hub)) error {
+	done := make(chan struct{})
+	select {
+	case s.calls <- func(h *hub) { f(h); close(done) }:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.stopped:
+		return errStopping
+	}
+	select {
+	case <-done:
+		return nil
+	case <-s.stopped:
+		return errStopping
+	}
+}
+
+var errStopping = fault.New(fault.Unavailable, "the server is stopping")
+
+// MakeBundle makes a catenary-init.dat that enrols so many machines until the
+// given time and names them the servers to dial.
+func MakeBundle(ctx context.Context, k *Keys, db *store.Store, servers []string, name string, uses int, expires time.Time) (trust.Bundle, error) {
+	secret := make([]byte, trust.SecretSize)
+	rand.Read(secret) // never fails: crypto/rand ends the program instead
+	err := db.CreateSecret(ctx, store.Secret{
+		Hash: store.HashOf(string(secret)), Name: name, Created: time.Now(), Expires: expires, Uses: uses,
+	})
+	return trust.Bundle{
+		Installation: k.Installation,
+		Servers:      servers,
+		Root:         k.Root,
+		Vouchers:     k.Vouchers,
+		CA:           k.AuthorityPEM,
+		Secret:       secret,
+		Expires:      expires.UTC().Truncate(time.Second),
+	}, err
+}
+
+// FirstBundle writes a catenary-init.dat into the data folder, unless there is
+// one that is still good, and returns its path.
+func (s *Server) FirstBundle(ctx context.Context) (string, error) {
+	path := filepath.Join(s.cfg.DataDir, trust.FileName)
+	if data, err := os.ReadFile(path); err == nil {
+		// One that has expired, or names other addresses, would let nobody in.
+		if b, err := trust.Parse(data); err == nil && time.Now().Before(b.Expires) && slices.Equal(b.Servers, s.cfg.Servers) {
+			return path, nil
+		}
+	}
+	b, err := MakeBundle(ctx, s.keys, s.store, s.cfg.Servers, "first bundle", bundleOf, time.Now().Add(bundleIn))
+	if err != nil {
+		return "", err
+	}
+	data, err := b.Marshal()
+	if err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, data, 0o600)
+}

@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"catenary/internal/sensor"
+)
+
+// A Sensor is the server's record of a sensor. What it computes is in its
+// definition, or in the program for a builtin one.
+type Sensor struct {
+	ID         int64  // stable for as long as the name exists
+	Name       string // unique, whatever the case
+	Builtin    bool
+	Definition []byte // canonical form of a script sensor; nil for a builtin
+	Signed     []byte // the same with the server's signature
+	Created    time.Time
+	Modified   time.Time
+	ModifiedBy string // a user's name; empty for a builtin
+}
+
+type sensorRow struct {
+	bun.BaseModel `bun:"table:sensors"`
+
+	ID         int64 `bun:",pk,autoincrement"`
+	Name       string
+	Hash       uint32
+	Builtin    bool
+	Definition []byte
+	Signed     []byte
+	Created    int64
+	Modified   int64
+	ModifiedBy string
+}
+
+func (r sensorRow) sensor() Sensor {
+	s := Sensor{
+		ID: r.ID, Name: r.Name, Builtin: r.Builtin,
+		Created: when(r.Created), Modified: when(r.Modified), ModifiedBy: r.ModifiedBy,
+	}
+	if !r.Builtin { // it may have the definition of the script that it replaced
+		s.Definition, s.Signed = r.Definition, r.Signed
+	}
+	return s
+}
+
+// CreateSensor adds a script sensor and returns it with its ID. A name in use,
+// or one with the hash of another, is a Conflict.
+func (s *Store) CreateSensor(ctx context.Context, n Sensor) (Sensor, error) {
+	r := sensorRow{
+		Name: n.Name, Hash: sensor.Hash(n.Name), Definition: solid(n.Definition), Signed: solid(n.Signed),
+		Created: micros(n.Created), Modified: micros(n.Modified), ModifiedBy: n.ModifiedBy,
+	}
+	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		// The record of a builtin that the program has lost may be taken over.
+		err := tx.NewUpdate().Model(&r).Column("name", "hash", "definition", "signed", "created", "modified", "modified_by").
+			Where("name = ? AND NOT builtin AND definition = x''", n.Name).Returning("id").Scan(ctx)
+		if errors.Is(err, sql.ErrNoRows) {
+			_, err = tx.NewInsert().Model(&r).Returning("id").Exec(ctx)
+		}
+		return err
+	})
+	if err != nil {
+		return Sensor{}, failed(err, "sensor %q", n.Name)
+	}
+	return r.sensor(), nil
+}
+
+// solid returns b, and never nil: a nil slice would be written as NULL.
+func solid(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// SyncBuiltin gives every sensor of the program an ID, the same as before if
+// it had one. A builtin that the program no longer has stays as a record
+// without use, so that its ID is not given to another. A script sensor whose
+// name has become a builtin's keeps its ID and its definition, but is a
+// builtin from now on.
+func (s *Store) SyncBuiltin(ctx context.Context, builtin []sensor.Sensor, now time.Time) error {
+	what := "builtin sensors"
+	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.NewUpdate().Model((*sensorRow)(nil)).Set("builtin = FALSE").Where("builtin").Exec(ctx); err != nil {
+			return err
+		}
+		for _, b := range builtin {
+			if err := syncOne(ctx, tx, b.Name, now); err != nil {
+				what = fmt.Sprintf("builtin sensor %q", b.Name)
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return failed(err, "%s", what)
+	}
+	return nil
+}
+
+// syncOne updates or inserts. ON CONFLICT would do it in one statement, but
+// use up a number each time.
+func syncOne(ctx context.Context, tx bun.Tx, name string, now time.Time) error {
+	h := sensor.Hash(name)
+	err := one(tx.NewUpdate().Model((*sensorRow)(nil)).
+		Set("name = ?", name).Set("hash = ?", h).Set("builtin = TRUE").Where("name = ?", name).Exec(ctx))
+	if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	r := sensorRow{
+		Name: name, Hash: h, Builtin: true, Definition: []byte{}, Signed: []byte{},
+		Created: micros(now), Modified: micros(now),
+	}
+	_, err = tx.NewInsert().Model(&r).Exec(ctx)
+	return err
+}
+
+// Sensors returns every sensor that can be computed, by name.
+func (s *Store) Sensors(ctx context.Context) ([]Sensor, error) {
+	var rows []sensorRow
+	err := s.read.NewSelect().Model(&rows).Where("builtin OR definition <> x''").Order("name").Scan(ctx)
+	if err != nil {
+		return nil, failed(err, "sensors")
+	}
+	return each(rows, sensorRow.sensor), nil
+}

@@ -1,0 +1,259 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"catenary/internal/endpoint"
+	"catenary/internal/fault"
+	"catenary/internal/sensor"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 123_456_000, time.UTC)
+
+// open opens a fresh store that ends with the test.
+func open(t *testing.T) *Store {
+	t.Helper()
+	return openAt(t, filepath.Join(t.TempDir(), "catenary.db"))
+}
+
+func openAt(t *testing.T, path string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, s.Close()) }) // closing twice is fine
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantKind(t *testing.T, err error, k fault.Kind, text string) {
+	t.Helper()
+	if err == nil || fault.KindOf(err) != k || !strings.Contains(err.Error(), text) {
+		t.Fatalf("error is %v of kind %d, want kind %d with %q", err, fault.KindOf(err), k, text)
+	}
+}
+
+func same[T any](t *testing.T, got, want T) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Fatalf("-want +got\n%s", d)
+	}
+}
+
+// everything is one of each noun, as a store gives it back.
+type everything struct {
+	Users    []User
+	Tokens   []Token
+	Sensors  []Sensor
+	Question Question
+	Result   []byte
+	Open     []Question
+	Clients  []Client
+	Secrets  []Secret
+	Settings map[string]string
+}
+
+func fill(t *testing.T, s *Store) {
+	t.Helper()
+	ctx := t.Context()
+	u, err := s.CreateUser(ctx, User{Name: "ann", Password: "$argon2id$x", Created: noon})
+	must(t, err)
+	_, err = s.CreateToken(ctx, Token{Hash: HashOf("token-1"), UserID: u.ID, Name: "script", Notes: "n", Trusted: "10.0.0.0/8", Days: 7, Created: noon, Expires: noon.AddDate(0, 0, 7)})
+	must(t, err)
+	must(t, s.SyncBuiltin(ctx, []sensor.Sensor{{Name: "Computer Name"}}, noon))
+	_, err = s.CreateSensor(ctx, Sensor{Name: "Who", Definition: []byte{1, 0, 2}, Signed: []byte{9}, Created: noon, Modified: noon, ModifiedBy: "ann"})
+	must(t, err)
+	for range 2 {
+		_, err = s.CreateQuestion(ctx, Question{Text: "Get Who from all machines", UserID: u.ID, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Minute)})
+		must(t, err)
+	}
+	must(t, s.CloseQuestion(ctx, 1, noon.Add(time.Second), []byte("rows")))
+	must(t, s.CreateClient(ctx, Client{ID: endpoint.ID{1}, ComputerID: 1<<32 - 1, Name: "pc", Key: HashOf("key"), Enrolled: noon, Incarnation: 1<<64 - 1, Sequence: 3}))
+	must(t, s.CreateSecret(ctx, Secret{Hash: HashOf("s"), Name: "bundle", Created: noon, Expires: noon.Add(time.Hour), Uses: 5}))
+	must(t, s.UseSecret(ctx, HashOf("s"), noon))
+	must(t, s.SetSetting(ctx, "k", "v"))
+}
+
+func readAll(t *testing.T, s *Store) everything {
+	t.Helper()
+	ctx := t.Context()
+	var e everything
+	var err error
+	e.Users, err = s.Users(ctx)
+	must(t, err)
+	e.Tokens, err = s.Tokens(ctx, e.Users[0].ID)
+	must(t, err)
+	e.Sensors, err = s.Sensors(ctx)
+	must(t, err)
+	e.Question, err = s.Question(ctx, 1)
+	must(t, err)
+	e.Result, err = s.QuestionResult(ctx, 1)
+	must(t, err)
+	e.Open, err = s.OpenQuestions(ctx)
+	must(t, err)
+	e.Clients, err = s.Clients(ctx)
+	must(t, err)
+	e.Secrets, err = s.Secrets(ctx)
+	must(t, err)
+	e.Settings, err = s.Settings(ctx)
+	must(t, err)
+	return e
+}
+
+func TestRestartKeepsEverything(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a dir", "100% #1?.db")
+	must(t, os.Mkdir(filepath.Dir(path), 0o700))
+	s := openAt(t, path)
+	fill(t, s)
+	want := everything{
+		Users:   []User{{ID: 1, Name: "ann", Password: "$argon2id$x", Created: noon}},
+		Tokens:  []Token{{ID: 1, Hash: HashOf("token-1"), UserID: 1, Name: "script", Notes: "n", Trusted: "10.0.0.0/8", Days: 7, Created: noon, Expires: noon.AddDate(0, 0, 7)}},
+		Sensors: []Sensor{{ID: 1, Name: "Computer Name", Builtin: true, Created: noon, Modified: noon}, {ID: 2, Name: "Who", Definition: []byte{1, 0, 2}, Signed: []byte{9}, Created: noon, Modified: noon, ModifiedBy: "ann"}},
+		Question: Question{
+			ID: 1, Text: "Get Who from all machines", UserID: 1, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Minute), Closed: noon.Add(time.Second),
+		},
+		Result:   []byte("rows"),
+		Open:     []Question{{ID: 2, Text: "Get Who from all machines", UserID: 1, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Minute)}},
+		Clients:  []Client{{ID: endpoint.ID{1}, ComputerID: 1<<32 - 1, Name: "pc", Key: HashOf("key"), Enrolled: noon, Incarnation: 1<<64 - 1, Sequence: 3}},
+		Secrets:  []Secret{{Hash: HashOf("s"), Name: "bundle", Created: noon, Expires: noon.Add(time.Hour), Uses: 4}},
+		Settings: map[string]string{"k": "v"},
+	}
+	same(t, readAll(t, s), want)
+	must(t, s.Close())
+
+	again := openAt(t, path)
+	same(t, readAll(t, again), want)
+	info, err := os.Stat(path)
+	must(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("the file has mode %v, want only its owner to read it", info.Mode())
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	good := filepath.Join(dir, "good.db")
+	s := openAt(t, good)
+	fill(t, s)
+	must(t, s.Close())
+	whole, err := os.ReadFile(good)
+	must(t, err)
+
+	overwritten := append([]byte{}, whole...)
+	for i := 5 * 4096; i < 8*4096; i++ {
+		overwritten[i] = 0xa5
+	}
+	for _, tt := range []struct {
+		name, path string
+		content    []byte
+		kind       fault.Kind
+		want       string
+	}{
+		{"text", "text.db", []byte(strings.Repeat("not a database\n", 100)), fault.Internal, "text.db: the file is damaged or is no database"},
+		{"half", "half.db", whole[:len(whole)/2], fault.Internal, "half.db: the file is damaged or is no database"},
+		{"overwritten", "over.db", overwritten, fault.Internal, "over.db: the file is damaged or is no database"},
+		{"no such directory", "nowhere/x.db", nil, fault.Invalid, "no such file or directory"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(dir, tt.path)
+			if tt.content != nil {
+				must(t, os.WriteFile(path, tt.content, 0o600))
+			}
+			s, err := Open(t.Context(), path)
+			if err == nil {
+				must(t, s.Close())
+			}
+			wantKind(t, err, tt.kind, tt.want)
+		})
+	}
+}
+
+func TestMigrateExistingFile(t *testing.T) {
+	s := open(t)
+	fill(t, s)
+	ours, err := migrations.ReadFile("migrations/00001_first.sql")
+	must(t, err)
+	files := fstest.MapFS{
+		"00001_first.sql": {Data: ours},
+		"00002_next.sql":  {Data: []byte("-- +goose Up\nALTER TABLE users ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm';\n")},
+	}
+	for range 2 { // the second finds nothing to do
+		must(t, migrate(t.Context(), s.write.DB, files))
+	}
+	var mood string
+	must(t, s.write.NewRaw("SELECT mood FROM users WHERE name = 'ann'").Scan(t.Context(), &mood))
+	same(t, mood, "calm")
+
+	// This program does not know version 2.
+	err = s.prepare(t.Context(), "catenary.db", 0)
+	wantKind(t, err, fault.Conflict, "catenary.db: its tables are of version 2 and this program knows 1")
+}
+
+func TestMigrationThatFailsChangesNothing(t *testing.T) {
+	s := open(t)
+	ours, err := migrations.ReadFile("migrations/00001_first.sql")
+	must(t, err)
+	err = migrate(t.Context(), s.write.DB, fstest.MapFS{
+		"00001_first.sql": {Data: ours},
+		"00002_next.sql":  {Data: []byte("-- +goose Up\nALTER TABLE users ADD COLUMN mood TEXT;\nALTER TABLE nothing ADD COLUMN mood TEXT;\n")},
+	})
+	if err == nil {
+		t.Fatal("a wrong migration was applied")
+	}
+	must(t, s.prepare(t.Context(), "catenary.db", 0)) // still at version 1
+}
+
+func TestStoppedContext(t *testing.T) {
+	s := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := s.Users(ctx)
+	wantKind(t, err, fault.Unavailable, "users: context canceled")
+}
+
+// modernc.org/sqlite is generated against one version of libc and may crash
+// with another, without any message from the compiler.
+func TestLibcIsWhatSQLiteNames(t *testing.T) {
+	type module struct {
+		Version string
+		GoMod   string
+		Replace *module
+	}
+	list := func(path string) (m module) {
+		out, err := exec.Command("go", "list", "-m", "-json", path).Output()
+		must(t, err)
+		must(t, json.Unmarshal(out, &m))
+		if m.Replace != nil {
+			return *m.Replace
+		}
+		return m
+	}
+	mod, err := os.ReadFile(list("modernc.org/sqlite").GoMod)
+	must(t, err)
+	for line := range strings.Lines(string(mod)) {
+		if f := strings.Fields(line); len(f) >= 2 && f[0] == "modernc.org/libc" {
+			if got := list("modernc.org/libc").Version; got != f[1] {
+				t.Errorf("modernc.org/libc is %s, but modernc.org/sqlite names %s: correct the replace line of go.mod", got, f[1])
+			}
+			return
+		}
+	}
+	t.Error("modernc.org/sqlite names no modernc.org/libc any more: this test and the replace line of go.mod may go")
+}
