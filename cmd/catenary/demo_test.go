@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"catenary/internal/demo"
+	"catenary/internal/trust"
 )
 
 // These tests run the real program: the test binary plays it when the
@@ -225,6 +228,84 @@ func TestKilledClient(t *testing.T) {
 		t.Errorf("answered: %v, want %v", got, want)
 	}
 	in.wantConnections(6)
+}
+
+// TestCutLink: the link between two clients in the middle of a chain is torn
+// down by the kernel. The next question counts everyone.
+func TestCutLink(t *testing.T) {
+	in := startDemo(t, 21, 7)
+	ask(t, "Get Computer Name from all machines")
+	pair := "( src 127.10.1.4 and dst 127.10.1.5 ) or ( src 127.10.1.5 and dst 127.10.1.4 )"
+	out, err := exec.Command("ss", "-HKtn", "state", "established", pair).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ss (Debian package iproute2): %v: %s", err, out)
+	}
+	if !strings.Contains(string(out), fmt.Sprintf(":%d", in.port)) {
+		t.Skipf("this kernel does not let ss -K end connections (CONFIG_INET_DIAG_DESTROY), or may not as this user: %q", out)
+	}
+	rows := ask(t, "Get Computer Name from all machines")
+	if got, want := names(rows), seatNames(21); !slices.Equal(got, want) {
+		t.Errorf("answered: %v, want %v", got, want)
+	}
+	in.wantConnections(6)
+}
+
+// TestScriptSensor: a sensor made now is answered now, with its parameter.
+func TestScriptSensor(t *testing.T) {
+	in := startDemo(t, 6, 3)
+	script := filepath.Join(in.dir, "script.sh")
+	if err := os.WriteFile(script, []byte("echo \"||word|||$((6*7))\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := catenary(t, "sensor", "create", "--name", "Echo Word", "--platform", "Linux", "--language", "UnixShell", "--file", script,
+		"--parameter", "word=Word", "--delimiter", "|", "--column", "Word:String", "--column", "Answer:NumericInteger"); err != nil {
+		t.Fatal(err)
+	}
+	rows := ask(t, "Get Echo Word[tea] from all machines with Echo Word[tea]:Answer > 41")
+	if len(rows) != 1 || rows[0]["Word"] != "tea" || rows[0]["Count"] != 6.0 {
+		t.Errorf("rows are %v", rows)
+	}
+}
+
+// TestLateClient: a client that registers while a question lives still answers.
+func TestLateClient(t *testing.T) {
+	in := startDemo(t, 6, 3)
+	if got, want := names(ask(t, "Get Computer Name from all machines")), seatNames(6); !slices.Equal(got, want) {
+		t.Fatalf("answered: %v, want %v", got, want)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- runFleet(ctx, demo.Fleet{
+			Init: filepath.Join(in.dir, "server", trust.FileName),
+			Seats: []demo.Seat{{
+				Name: "late", State: t.TempDir(),
+				Listen: netip.AddrPortFrom(netip.MustParseAddr("127.10.1.77"), uint16(in.port)),
+			}},
+		}, slog.New(slog.DiscardHandler))
+	}()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	want := append(seatNames(6), "late")
+	deadline := time.Now().Add(patience)
+	for got := []string(nil); !slices.Equal(got, want); {
+		if time.Now().After(deadline) {
+			t.Fatalf("answered: %v, want %v", got, want)
+		}
+		out, err := catenary(t, "ask", "--resume", "1", "--format", "json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rows []map[string]any
+		if err := json.Unmarshal([]byte(out), &rows); err != nil {
+			t.Fatal(err)
+		}
+		got = names(rows)
+	}
 }
 
 // TestDemoEnds: no process is left when the demo has ended.

@@ -39,6 +39,7 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(cli.UsageError)
 	root.AddCommand(serverCommand(), demoCommand(), simCommand())
 	root.AddCommand(cli.Commands()...)
+	cli.Group(root)
 	return root
 }
 

@@ -26,11 +26,11 @@ const (
 // keepAlive notices a neighbour that lost its power in about 8 s (docs/protocol.md §1).
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 3}
 
-// connect makes a TLS connection.
-func (c *Client) connect(ctx context.Context, to string, cfg *tls.Config) (*tls.Conn, error) {
+// connect makes a TLS connection, from the given address if it is valid.
+func (c *Client) connect(ctx context.Context, from netip.Addr, to string, cfg *tls.Config) (*tls.Conn, error) {
 	d := net.Dialer{Timeout: connectTimeout, KeepAliveConfig: keepAlive}
-	if c.cfg.Source.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.cfg.Source, 0))
+	if from.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 	}
 	raw, err := d.DialContext(ctx, "tcp", to)
 	if err != nil {
@@ -57,7 +57,7 @@ func ignoreClosed(err error) error {
 func (c *Client) toServer(ctx context.Context, protocol string, cert *tls.Certificate) (*tls.Conn, error) {
 	var errs []error
 	for _, server := range c.servers.order() {
-		conn, err := c.connect(ctx, server, c.trust.ToServer(protocol, cert))
+		conn, err := c.connect(ctx, c.cfg.Source, server, c.trust.ToServer(protocol, cert))
 		if err == nil {
 			return conn, nil
 		}
@@ -87,7 +87,8 @@ func (c *Client) greet(ctx context.Context, ef node.Dial) (*link.Link, error) {
 	if ef.Peer == chain.Server {
 		raw, err = c.toServer(ctx, link.ProtocolLeader, c.cert.Load())
 	} else {
-		raw, err = c.connect(ctx, ef.Peer.Place.Addr.String(), c.trust.ToPeer(c.cert.Load(), ef.Peer.Place.ID))
+		// Peers let nobody in who says to be elsewhere than he dials from.
+		raw, err = c.connect(ctx, ef.Hello.Place.Addr.Addr(), ef.Peer.Place.Addr.String(), c.trust.ToPeer(c.cert.Load(), ef.Peer.Place.ID))
 	}
 	if err != nil {
 		return nil, err
@@ -185,6 +186,8 @@ func (c *Client) meet(ctx context.Context, raw *net.TCPConn, cfg *tls.Config) (*
 		err = fmt.Errorf("protocol version %d is not ours, %d", hello.Version, wire.Version)
 	case hello.Place.ID != id.Client || hello.Place.ID == (endpoint.ID{}):
 		err = fmt.Errorf("Hello names client %v, the certificate %v", hello.Place.ID, id.Client)
+	case hello.Place.Addr.Addr() != raw.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap():
+		err = fmt.Errorf("Hello says %v, the connection comes from %v", hello.Place.Addr.Addr(), raw.RemoteAddr())
 	default:
 		return l, hello, nil
 	}

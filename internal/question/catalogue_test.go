@@ -21,7 +21,7 @@ func columns(name string, columns ...string) sensor.Sensor {
 	return s
 }
 
-// taking gives s parameters of these labels; "Label=x" has the default x.
+// taking gives s its parameters.
 func taking(s sensor.Sensor, params ...sensor.Parameter) sensor.Sensor {
 	s.Parameters = params
 	return s

@@ -18,6 +18,7 @@ func (p *parser) onlyCondition() (Condition, error) {
 
 // where takes the whole condition.
 func (p *parser) where() (Condition, error) {
+	p.blanks()
 	begin := p.pos
 	c, err := p.condition()
 	if err == nil && depth(c) > DepthMax {

@@ -167,13 +167,7 @@ func (p *parser) unknown(begin, end int, name string) error {
 	return err
 }
 
-func unknownSensor(name string) string {
-	const most = 60 // characters: longer than any sensor's name that people use
-	if runes := []rune(name); len(runes) > most {
-		name = string(runes[:most]) + "…"
-	}
-	return "no sensor is called " + quote(name)
-}
+func unknownSensor(name string) string { return "no sensor is called " + excerpt(name) }
 
 // params takes the bracketed parameters of s.
 func (p *parser) params(s sensor.Sensor) ([]string, error) {
@@ -322,7 +316,7 @@ func unknownColumn(s sensor.Sensor, name string) string {
 		names[i] = c.Name
 	}
 	if len(names) == 1 {
-		return fmt.Sprintf("%s has no column %s: its only column is %s", s.Name, quote(name), names[0])
+		return fmt.Sprintf("%s has no column %s: its only column is %s", s.Name, excerpt(name), names[0])
 	}
-	return fmt.Sprintf("%s has no column %s: its columns are %s", s.Name, quote(name), strings.Join(names, ", "))
+	return fmt.Sprintf("%s has no column %s: its columns are %s", s.Name, excerpt(name), strings.Join(names, ", "))
 }

@@ -144,7 +144,7 @@ func (p *parser) options() (computerID bool, err error) {
 	begin := p.pos
 	end := p.wordEnd(begin)
 	if name := p.text[begin:end]; !strings.EqualFold(name, computerIDOption) {
-		return false, p.fail(begin, "the option after Get is %s, not %s", computerIDOption, quote(name))
+		return false, p.fail(begin, "the option after Get is %s, not %s", computerIDOption, excerpt(name))
 	}
 	p.pos = end
 	switch {

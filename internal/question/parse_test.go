@@ -263,7 +263,7 @@ var unreadable = []struct {
 	{strings.Repeat(" ", TextMax) + "x", 1, "the question's text is longer than 64 KiB"},
 	{"get online" + strings.Repeat(" and online", SelectsMax), 5 + 11*SelectsMax, "a question shows at most 64 sensors"},
 	{asked + strings.Repeat("(", 101) + "online = x" + strings.Repeat(")", 101), 135, "nested more than 100 deep"},
-	{asked + strings.Repeat("not ", 64) + "online > x", 34, "the condition is nested more than 64 deep"},
+	{asked + strings.Repeat("not ", 64) + "online > x", 35, "the condition is nested more than 64 deep"},
 	{asked + "online = x" + strings.Repeat(" or online = x", 999), 14031, "the condition has more than 1000 parts"},
 	{asked + "online = " + strings.Repeat("x", 4097), 44, "the value is longer than 4096 bytes"},
 }

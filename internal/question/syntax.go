@@ -52,7 +52,6 @@ func (e *SyntaxError) orWord(p *parser, word string) *SyntaxError {
 
 // found names what stands at the parser's position.
 func (p *parser) found() string {
-	const most = 30 // characters: enough to find the place
 	if p.done() {
 		return "the end"
 	}
@@ -61,10 +60,16 @@ func (p *parser) found() string {
 		_, n := utf8.DecodeRuneInString(p.rest())
 		word = p.rest()[:n]
 	}
-	if runes := []rune(word); len(runes) > most {
-		word = string(runes[:most]) + "…"
+	return excerpt(word)
+}
+
+// excerpt quotes the beginning of what was typed, enough to find the place.
+func excerpt(s string) string {
+	const most = 60 // characters: longer than the names that people use
+	if runes := []rune(s); len(runes) > most {
+		s = string(runes[:most]) + "…"
 	}
-	return quote(word)
+	return quote(s)
 }
 
 func (p *parser) rest() string { return p.text[p.pos:] }

@@ -200,26 +200,7 @@ func TestBadClients(t *testing.T) {
 			_, err := m.register(req)
 			refused(t, err, wire.Malformed, victim.id.String())
 		},
-		"foreign certificate": func(t *testing.T) {
-			other, err := OpenKeys(t.TempDir(), time.Now())
-			if err != nil {
-				t.Fatal(err)
-			}
-			m := s.machine(t)
-			pub, err := x509.MarshalPKIXPublicKey(m.key.Public())
-			if err != nil {
-				t.Fatal(err)
-			}
-			// The identity is of this installation, the signature is not.
-			der, err := other.Issue(time.Now(), pub, link.Identity{Installation: s.keys.Installation, Client: endpoint.ID{1}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			m.id, m.cert = endpoint.ID{1}, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: m.key}
-			if _, err := m.register(m.registration()); err == nil {
-				t.Error("a foreign certificate was let in")
-			}
-		},
+		"foreign certificate": s.foreignCertificate,
 		"no certificate": func(t *testing.T) {
 			m := s.machine(t)
 			if _, err := m.register(m.registration()); err == nil {
@@ -251,6 +232,44 @@ func TestBadClients(t *testing.T) {
 			}
 			wantClosed(t, conn)
 		},
+	} {
+		s.check(t, name, bad)
+	}
+}
+
+func (s *site) foreignCertificate(t *testing.T) {
+	other, err := OpenKeys(t.TempDir(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := s.machine(t)
+	pub, err := x509.MarshalPKIXPublicKey(m.key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The identity is of this installation, the signature is not.
+	der, err := other.Issue(time.Now(), pub, link.Identity{Installation: s.keys.Installation, Client: endpoint.ID{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.id, m.cert = endpoint.ID{1}, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: m.key}
+	if _, err := m.register(m.registration()); err == nil {
+		t.Error("a foreign certificate was let in")
+	}
+}
+
+func (s *site) check(t *testing.T, name string, bad func(*testing.T)) {
+	t.Run(name, func(t *testing.T) {
+		bad(t)
+		s.joined(t) // and the next good machine is served
+	})
+}
+
+// TestBadLeaders: one that leads a chain and says what is out of place is
+// thrown out.
+func TestBadLeaders(t *testing.T) {
+	s := startSite(t, t.TempDir())
+	for name, bad := range map[string]func(*testing.T){
 		"leader that asks": func(t *testing.T) {
 			s.wantThrownOut(t, wire.BackwardLeader, wire.Question{Sealed: []byte("what?")})
 		},
@@ -264,10 +283,7 @@ func TestBadClients(t *testing.T) {
 			}}})
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			bad(t)
-			s.joined(t) // and the next good machine is served
-		})
+		s.check(t, name, bad)
 	}
 }
 

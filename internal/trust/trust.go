@@ -14,8 +14,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"catenary/internal/seal"
@@ -73,8 +74,11 @@ func Parse(data []byte) (Bundle, error) {
 		return Bundle{}, fmt.Errorf("%s: expires is missing", FileName)
 	}
 	for _, server := range b.Servers {
-		host, port, err := net.SplitHostPort(server)
-		if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || n == 0 || host == "" {
+		u, err := url.Parse("//" + server)
+		if err != nil || u.Host != server || u.Hostname() == "" || strings.Contains(u.Hostname(), ":") && server[0] != '[' {
+			return Bundle{}, fmt.Errorf("%s: server %q is not host:port", FileName, server)
+		}
+		if n, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || n == 0 {
 			return Bundle{}, fmt.Errorf("%s: server %q is not host:port", FileName, server)
 		}
 	}
