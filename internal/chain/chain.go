@@ -293,7 +293,9 @@ func (n *Node) knock(now time.Time, k Knock) {
 	case e.dial == p && s == Fore:
 		n.emit(Refuse{k.Conn}) // both dialled; the dial towards the higher place wins
 	default:
-		if e.dial != Nobody {
+		// A dial to someone nearer goes on: if that peer has knocked meanwhile,
+		// it was told that this dial wins.
+		if e.dial != Nobody && !n.nearer(s, e.dial, p) {
 			n.emit(Hangup{e.dialed})
 			e.dial = Nobody
 		}
@@ -340,7 +342,9 @@ func (n *Node) hold(now time.Time, s Side, p Peer, c Conn) {
 		n.emit(Hangup{e.conn})
 	}
 	e.held, e.conn, e.alone = p, c, 0
-	e.wake = now.Add(n.jitter(seekEvery))
+	if e.dial == Nobody {
+		e.wake = now.Add(n.jitter(seekEvery))
+	}
 }
 
 // isOn reports whether p lies on side s of this node.

@@ -323,15 +323,20 @@ func (n *Node) got(now time.Time, c chain.Conn, m wire.Message) {
 			return
 		}
 	}
-	if isBack || isFore {
-		n.close(now, c, fmt.Errorf("a %T from this side is out of place", m))
+	err := fmt.Errorf("a %T from this side is out of place", m)
+	switch {
+	case isBack:
+		n.close(now, chain.Back, err)
+	case isFore:
+		n.close(now, chain.Fore, err)
 	}
 }
 
-func (n *Node) close(now time.Time, c chain.Conn, err error) {
-	n.emit(Note{Text: "connection closed", Conn: c, Err: err})
-	n.emit(Hangup{c})
-	n.stepChain(now, chain.Down{Conn: c})
+// close gives up a neighbour that does what no honest one does. It is not
+// dialled again before the next round: it would do the same again at once.
+func (n *Node) close(now time.Time, s chain.Side, err error) {
+	n.emit(Note{Text: "connection closed", Conn: n.held[s].conn, Err: err})
+	n.stepChain(now, chain.Stalled{Side: s})
 }
 
 // question verifies a sealed question before it goes anywhere: a forged one
@@ -346,7 +351,7 @@ func (n *Node) question(now time.Time, c chain.Conn, sealed []byte) {
 		// Perhaps a key that our next registration will bring.
 		n.emit(Note{Text: "question left alone", Conn: c, Err: err})
 	case err != nil && c != 0:
-		n.close(now, c, err)
+		n.close(now, chain.Back, err)
 	case err != nil:
 		n.emit(Note{Text: "question left alone", Err: err})
 	default:

@@ -36,6 +36,7 @@ type registration struct {
 	intervals wire.Intervals
 	sequence  uint64
 	waiting   bool      // a request is under way
+	whole     bool      // and asks for everything
 	until     time.Time // when it has failed
 	normal    time.Time // when the next one is due
 	initial   time.Time // when the next one asks for everything
@@ -62,10 +63,10 @@ func (n *Node) register(now time.Time) {
 		return
 	}
 	r.sequence++
-	r.waiting, r.until = true, now.Add(replyTimeout)
+	r.waiting, r.whole, r.until = true, !now.Before(r.initial), now.Add(replyTimeout)
 	n.emit(Register{wire.Register{
 		Version:     wire.Version,
-		Initial:     !now.Before(r.initial),
+		Initial:     r.whole,
 		Incarnation: n.cfg.Incarnation,
 		Sequence:    r.sequence,
 		Place:       n.cfg.Place,
@@ -96,13 +97,12 @@ func (n *Node) registered(now time.Time, m wire.Registered) {
 	if !r.waiting {
 		return // came after its time was over; the next one is under way soon
 	}
-	initial := !now.Before(r.initial)
 	r.waiting, r.failures = false, 0
 	r.joined, r.slot = true, m.Slot
 	r.intervals = bounded(m.Intervals)
 	n.skew = m.Now.Sub(now)
 	r.normal = now.Add(n.between(r.intervals.NormalMin, r.intervals.NormalMax))
-	if initial {
+	if r.whole {
 		r.initial = now.Add(n.between(r.intervals.InitialMin, r.intervals.InitialMax))
 		if settle := now.Add(n.between(settleMin, settleMax)); settle.Before(r.normal) {
 			r.normal = settle

@@ -48,8 +48,8 @@ type Event interface{ event() }
 type (
 	// Tick: the deadline has come.
 	Tick struct{}
-	// Joined: the server has given us a slot. Questions up to Highest may
-	// already hold an answer of our former life.
+	// Joined: the server has given us a slot, or confirmed it. At first,
+	// questions up to Highest may already hold an answer of our former life.
 	Joined struct {
 		Slot    answer.Slot
 		Highest uint64
@@ -121,6 +121,11 @@ const (
 	// at once and needs no timeout.
 	ackTimeout = 4 * time.Second
 
+	// strangerAfter: a client that has not registered for so long may be unknown
+	// to the server, which then counts nothing that its answer is merged into.
+	// It comes before roster.StaleAfter, and after a missed registration.
+	strangerAfter = 3 * time.Minute
+
 	liveMax   = 256  // questions kept with all their state
 	goneMax   = 1024 // ids of questions remembered after that
 	windowMax = 32   // reports sent and not yet acknowledged; beyond, answers merge and wait
@@ -129,10 +134,10 @@ const (
 
 // A Sweep is one client's part in its chain's questions.
 type Sweep struct {
-	lim     answer.Limits
-	slot    answer.Slot
-	joined  bool
-	highest uint64 // questions up to here are answered as tainted
+	lim        answer.Limits
+	slot       answer.Slot
+	registered time.Time // last
+	highest    uint64    // questions up to here are answered as tainted
 
 	front  Front
 	behind bool
@@ -216,7 +221,7 @@ func (s *Sweep) Step(now time.Time, ev Event) []Effect {
 	case Tick:
 		// The deadlines below are all that a Tick is for.
 	case Joined:
-		s.join(ev)
+		s.join(now, ev)
 	case Ahead:
 		s.ahead(now, ev.Front)
 	case Behind:
@@ -228,7 +233,7 @@ func (s *Sweep) Step(now time.Time, ev Event) []Effect {
 	case Acked:
 		s.acked(ev.Seq)
 	case Evaluated:
-		s.evaluated(ev)
+		s.evaluated(now, ev)
 	default:
 		panic(fmt.Sprintf("sweep: unknown event %T", ev))
 	}
@@ -271,11 +276,11 @@ func (s *Sweep) Deadline() time.Time {
 	return d
 }
 
-func (s *Sweep) join(ev Joined) {
-	s.slot = ev.Slot
-	if !s.joined {
-		s.joined, s.highest = true, ev.Highest
+func (s *Sweep) join(now time.Time, ev Joined) {
+	if s.registered.IsZero() {
+		s.highest = ev.Highest
 	}
+	s.slot, s.registered = ev.Slot, now
 }
 
 // ahead greets a new neighbour in front: with the live questions, then with
@@ -394,19 +399,20 @@ func (s *Sweep) acked(seq uint64) {
 	s.unacked = slices.Delete(s.unacked, 0, i)
 }
 
-func (s *Sweep) evaluated(ev Evaluated) {
+func (s *Sweep) evaluated(now time.Time, ev Evaluated) {
 	q := s.find(ev.Question)
 	if q == nil || q.own != running {
 		return
 	}
 	b := answer.Bundle{Question: q.ID, Set: answer.SetOf(s.slot), Rows: ev.Rows, Counts: ev.Counts}
-	if q.ID <= s.highest || q.seen.Has(s.slot) {
+	if q.ID <= s.highest || q.seen.Has(s.slot) || now.Sub(s.registered) > strangerAfter {
 		// Our former life, or who shares our slot, may have answered already.
 		q.own = said
 		s.enqueue(b)
 		return
 	}
 	q.own, q.mine = ready, b
+	q.skipGrid(now)
 }
 
 // pass sends the bundles that wait to be passed along.
@@ -446,6 +452,13 @@ func (s *Sweep) due(now time.Time, q *question) bool {
 
 func (q *question) gridPoint() time.Time { return q.at.Add(q.Hold<<q.grid + gridSlack) }
 
+// skipGrid leaves the grid points behind that have passed.
+func (q *question) skipGrid(now time.Time) {
+	for !now.Before(q.gridPoint()) {
+		q.grid++
+	}
+}
+
 // say makes one report of all there is to say about q, and sends it.
 func (s *Sweep) say(now time.Time, q *question) {
 	r := answer.Report{Question: q.ID, First: !q.first, Final: s.complete(q), Bundle: q.buf}
@@ -454,21 +467,19 @@ func (s *Sweep) say(now time.Time, q *question) {
 		q.pending.Add(s.slot)
 	case q.own == ready && q.buf.Set.Empty():
 		r.Bundle = q.mine
-	case q.own == ready && q.buf.Set.Has(s.slot):
+	case q.own == ready && q.buf.Set.Overlaps(q.mine.Set):
 		s.enqueue(q.mine) // somebody behind claims our slot
 	case q.own == ready:
 		r.Bundle = answer.Merge(s.lim, q.buf, q.mine)
 	}
 	if q.own == ready {
+		q.seen = q.seen.Union(q.mine.Set)
 		q.own, q.mine = said, answer.Bundle{}
-		q.seen.Add(s.slot)
 	}
 	r.Pending = q.pending
 	q.buf, q.pending = answer.Bundle{}, answer.Set{}
 	q.first, q.final = true, q.final || r.Final
-	for !now.Before(q.gridPoint()) {
-		q.grid++
-	}
+	q.skipGrid(now)
 	s.send(now, r)
 }
 

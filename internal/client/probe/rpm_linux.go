@@ -15,10 +15,6 @@ import (
 	"catenary/internal/fault"
 )
 
-// rpmHeaderMax is how long the description of one package may be, in bytes:
-// rpm's own limit.
-const rpmHeaderMax = 256 << 20
-
 // rpmFolders are where distributions keep rpm's database.
 var rpmFolders = []string{"var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm"}
 
@@ -59,14 +55,18 @@ func rpmPackages(ctx context.Context, root string) (all []application, found boo
 }
 
 // readFile makes a reader of files from a reader of anything.
-func readFile(read func(ctx context.Context, r io.ReaderAt, visit func(header []byte) error) error) func(context.Context, string, func([]byte) error) error {
+func readFile(read func(ctx context.Context, r *io.SectionReader, visit func(header []byte) error) error) func(context.Context, string, func([]byte) error) error {
 	return func(ctx context.Context, path string, visit func([]byte) error) error {
 		f, err := os.Open(path)
 		if err != nil {
 			return pathError(err)
 		}
 		defer f.Close()
-		return read(ctx, f, visit)
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		return read(ctx, io.NewSectionReader(f, 0, info.Size()), visit)
 	}
 }
 

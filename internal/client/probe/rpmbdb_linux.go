@@ -30,9 +30,10 @@ type bdb struct {
 	order    binary.ByteOrder
 	pageSize uint32
 	last     uint32 // number of the last page
+	left     uint32 // overflow pages that can be left to read: each belongs to one item
 }
 
-func readBDB(ctx context.Context, r io.ReaderAt, visit func(header []byte) error) error {
+func readBDB(ctx context.Context, r *io.SectionReader, visit func(header []byte) error) error {
 	db, err := openBDB(r)
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func readBDB(ctx context.Context, r io.ReaderAt, visit func(header []byte) error
 	return nil
 }
 
-func openBDB(r io.ReaderAt) (*bdb, error) {
+func openBDB(r *io.SectionReader) (*bdb, error) {
 	head := make([]byte, bdbPageMin)
 	if _, err := r.ReadAt(head, 0); err != nil {
 		return nil, damaged("its head: %w", err)
@@ -70,6 +71,10 @@ func openBDB(r io.ReaderAt) (*bdb, error) {
 		db.pageSize < bdbPageMin || db.pageSize > bdbPageMax || !powerOfTwo {
 		return nil, damaged("its head is that of no hash of Berkeley DB")
 	}
+	if pages := r.Size() / int64(db.pageSize); int64(db.last) >= pages {
+		return nil, damaged("it has %d pages and says that the last is number %d", pages, db.last)
+	}
+	db.left = db.last
 	return db, nil
 }
 
@@ -124,18 +129,16 @@ func (db *bdb) item(item []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// overflow joins the pages of a large item, which each name the next one. An
-// item that says it is longer than its pages can hold is damaged, and so is
-// one whose pages name each other in a circle.
+// overflow joins the pages of a large item, which each name the next one. They
+// end where the item does, or the database is damaged: pages might even name
+// each other in a circle.
 func (db *bdb) overflow(n, size uint32) ([]byte, error) {
-	if size > rpmHeaderMax {
-		return nil, damaged("a package of %d bytes", size)
-	}
 	var b []byte
-	for pages := uint32(0); uint32(len(b)) < size; pages++ {
-		if n == 0 || n > db.last || pages > db.last {
-			return nil, damaged("a package that ends too early")
+	for uint32(len(b)) < size {
+		if n == 0 || n > db.last || db.left == 0 {
+			return nil, damaged("a package that ends too early or not at all")
 		}
+		db.left--
 		page, err := db.page(n)
 		if err != nil {
 			return nil, err

@@ -19,7 +19,9 @@ const (
 	ndbPagesMax  = 2048 // half a million packages
 )
 
-func readNDB(ctx context.Context, r io.ReaderAt, visit func(header []byte) error) error {
+// readNDB visits the packages of a database. All together they cannot be
+// longer than the file: one that says so is damaged.
+func readNDB(ctx context.Context, r *io.SectionReader, visit func(header []byte) error) error {
 	head := make([]byte, 2*ndbBlock)
 	if _, err := r.ReadAt(head, 0); err != nil {
 		return damaged("its head: %w", err)
@@ -28,25 +30,27 @@ func readNDB(ctx context.Context, r io.ReaderAt, visit func(header []byte) error
 	if string(head[:4]) != ndbMagic || binary.LittleEndian.Uint32(head[4:]) != 0 || pages == 0 || pages > ndbPagesMax {
 		return damaged("its head is that of no database of packages")
 	}
-	slots := make([]byte, pages*ndbPage-2*ndbBlock)
-	if _, err := r.ReadAt(slots, 2*ndbBlock); err != nil {
-		return damaged("its slots: %w", err)
-	}
-	for ; len(slots) > 0; slots = slots[ndbBlock:] {
+	left := r.Size()
+	slot := make([]byte, ndbBlock)
+	for at := int64(len(head)); at < int64(pages)*ndbPage; at += ndbBlock {
 		if ctx.Err() != nil {
 			return fmt.Errorf("reading the packages stopped: %w", context.Cause(ctx))
 		}
-		if string(slots[:4]) != ndbSlotMagic {
+		if _, err := r.ReadAt(slot, at); err != nil {
+			return damaged("its slots: %w", err)
+		}
+		if string(slot[:4]) != ndbSlotMagic {
 			return damaged("a slot that is none")
 		}
-		number, block := binary.LittleEndian.Uint32(slots[4:]), binary.LittleEndian.Uint32(slots[8:])
+		number, block := binary.LittleEndian.Uint32(slot[4:]), binary.LittleEndian.Uint32(slot[8:])
 		if number == 0 { // free
 			continue
 		}
-		header, err := readNDBBlob(r, number, int64(block)*ndbBlock)
+		header, err := readNDBBlob(r, number, int64(block)*ndbBlock, left)
 		if err != nil {
 			return err
 		}
+		left -= int64(len(header))
 		if err := visit(header); err != nil {
 			return err
 		}
@@ -54,28 +58,20 @@ func readNDB(ctx context.Context, r io.ReaderAt, visit func(header []byte) error
 	return nil
 }
 
-// readNDBBlob reads the header of the package of the given number.
-func readNDBBlob(r io.ReaderAt, number uint32, offset int64) ([]byte, error) {
+// readNDBBlob reads the header of the package of the given number, which may
+// have at most left bytes.
+func readNDBBlob(r io.ReaderAt, number uint32, offset, left int64) ([]byte, error) {
 	head := make([]byte, ndbBlock)
 	if _, err := r.ReadAt(head, offset); err != nil {
 		return nil, damaged("package %d: %w", number, err)
 	}
 	size := binary.LittleEndian.Uint32(head[12:])
-	if string(head[:4]) != ndbBlobMagic || binary.LittleEndian.Uint32(head[4:]) != number || size > rpmHeaderMax {
+	if string(head[:4]) != ndbBlobMagic || binary.LittleEndian.Uint32(head[4:]) != number || int64(size) > left {
 		return nil, damaged("package %d is not where its slot says", number)
 	}
-	return readExactly(r, offset+ndbBlock, int64(size))
-}
-
-// readExactly reads n bytes, of which it takes memory for no more than there
-// are.
-func readExactly(r io.ReaderAt, offset, n int64) ([]byte, error) {
-	b, err := io.ReadAll(io.NewSectionReader(r, offset, n))
-	if err != nil {
-		return nil, err
+	header := make([]byte, size)
+	if _, err := r.ReadAt(header, offset+ndbBlock); err != nil {
+		return nil, damaged("package %d: %w", number, err)
 	}
-	if int64(len(b)) != n {
-		return nil, damaged("%d bytes at %d end after %d", n, offset, len(b))
-	}
-	return b, nil
+	return header, nil
 }

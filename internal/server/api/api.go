@@ -52,7 +52,7 @@ type Asking struct {
 	UserID     int64
 }
 
-// Options are what a Handler needs beside its engine and store.
+// Options are what a Handler needs beside its engine and store, all of them.
 type Options struct {
 	Version string // of the server program
 	Log     *slog.Logger

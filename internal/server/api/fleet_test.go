@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -302,5 +301,3 @@ func same[T any](t failer, got, want T) {
 		t.Fatalf("-want +got\n%s", d)
 	}
 }
-
-func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }

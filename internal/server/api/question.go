@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"catenary/internal/fault"
@@ -10,8 +9,6 @@ import (
 	"catenary/internal/sensor"
 	"catenary/internal/server/store"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 type textRequest struct {
 	Text string `json:"text"`

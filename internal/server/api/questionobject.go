@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -257,7 +258,7 @@ func toCandidate(q question.Question, canonical bool, catalogue *sensor.Catalogu
 		if at := strings.Index(o.QuestionText[used[spelled]:], spelled); at >= 0 {
 			at += used[spelled]
 			used[spelled] = at + len(spelled)
-			o.SensorReferences = append(o.SensorReferences, reference{Name: r.Sensor, StartChar: itoa(utf8.RuneCountInString(o.QuestionText[:at]))})
+			o.SensorReferences = append(o.SensorReferences, reference{Name: r.Sensor, StartChar: strconv.Itoa(utf8.RuneCountInString(o.QuestionText[:at]))})
 		}
 	}
 	return o

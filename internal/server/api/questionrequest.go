@@ -15,7 +15,8 @@ import (
 
 const (
 	expireDefault = 600 * time.Second // how long a question is open when it does not say
-	expireMax     = 24 * time.Hour    // longer questions are saved ones, asked again and again
+	expireMin     = 10 * time.Second  // a shorter life than a question needs to travel
+	expireMax     = time.Hour         // who was off for longer does not want it any more
 )
 
 // A questionRequest is a question as a program sends it: a text, or selects
@@ -105,11 +106,11 @@ func (q questionRequest) question(catalogue *sensor.Catalogue) (question.Questio
 
 // expire returns for how long the question is open.
 func (q questionRequest) expire() (time.Duration, error) {
-	if q.ExpireSeconds < 0 || q.ExpireSeconds > number(expireMax/time.Second) {
-		return 0, fault.New(fault.Invalid, "expire_seconds is %d, not 1 to %d", q.ExpireSeconds, expireMax/time.Second)
-	}
 	if q.ExpireSeconds == 0 {
 		return expireDefault, nil
+	}
+	if q.ExpireSeconds < number(expireMin/time.Second) || q.ExpireSeconds > number(expireMax/time.Second) {
+		return 0, fault.New(fault.Invalid, "expire_seconds is %d, not %d to %d", q.ExpireSeconds, expireMin/time.Second, expireMax/time.Second)
 	}
 	return time.Duration(q.ExpireSeconds) * time.Second, nil
 }

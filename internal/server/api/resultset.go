@@ -170,7 +170,10 @@ func (r reading) ordered() []*answer.Row {
 		})
 	}
 	slices.SortFunc(out, func(a, b *answer.Row) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), compareCells(a.Cells, b.Cells), cmp.Compare(a.Hash, b.Hash))
+		if c := cmp.Compare(b.Count, a.Count); c != 0 {
+			return c
+		}
+		return cmp.Or(compareCells(a.Cells, b.Cells), cmp.Compare(a.Hash, b.Hash))
 	})
 	return out
 }

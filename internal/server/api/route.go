@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -95,10 +94,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w, begun: time.Now()}
 	defer func() {
 		if p := recover(); p != nil {
-			s.log.ErrorContext(r.Context(), "request crashed", "method", r.Method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			if rec.status == 0 {
-				s.refuse(rec, r, "crash", fault.New(fault.Internal, "crash"))
-			}
+			s.crashed(rec, r, p)
 		}
 		s.figures.count(rec)
 	}()
@@ -111,6 +107,17 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.Clone(r.Context())
 	r.URL = tidy
 	s.mux.ServeHTTP(rec, r)
+}
+
+// crashed reports a bug in a handler: to us in full, and to the caller if
+// nothing was sent yet.
+func (s *server) crashed(rec *recorder, r *http.Request, p any) {
+	err := fault.New(fault.Internal, "crash: %v\n%s", p, debug.Stack())
+	if rec.status == 0 {
+		s.refuse(rec, r, "crash", err)
+		return
+	}
+	s.log.ErrorContext(r.Context(), "answer broke off", "reason", err, "remote", r.RemoteAddr, "method", r.Method, "route", rec.route)
 }
 
 // choose finds the route for the method, asks who calls, and serves.

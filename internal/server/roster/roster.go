@@ -67,7 +67,13 @@ type Placement struct {
 type Roster struct {
 	bounds Boundaries
 	lans   map[netip.Prefix]*lan
-	where  map[endpoint.ID]netip.Prefix
+	where  map[endpoint.ID]seat
+}
+
+// A seat is where a client is to be found.
+type seat struct {
+	lan   netip.Prefix
+	place endpoint.Place
 }
 
 type lan struct {
@@ -86,7 +92,7 @@ type entry struct {
 
 // New returns an empty roster.
 func New(b Boundaries) *Roster {
-	return &Roster{b, map[netip.Prefix]*lan{}, map[endpoint.ID]netip.Prefix{}}
+	return &Roster{b, map[netip.Prefix]*lan{}, map[endpoint.ID]seat{}}
 }
 
 // A Claim is what a client says of itself when it registers.
@@ -107,8 +113,10 @@ func (r *Roster) Register(now time.Time, c Claim) (pl Placement, ok bool) {
 	if c.Alone {
 		key = netip.PrefixFrom(p.Addr.Addr(), p.Addr.Addr().BitLen())
 	}
-	if old, known := r.where[p.ID]; known && old != key {
-		r.remove(now, old, p.ID)
+	old, known := r.where[p.ID]
+	if known && old.lan != key {
+		r.remove(now, p.ID)
+		known = false
 	}
 	l := r.lans[key]
 	if l == nil {
@@ -116,34 +124,49 @@ func (r *Roster) Register(now time.Time, c Claim) (pl Placement, ok bool) {
 		r.lans[key] = l
 	}
 	e := entry{place: p, seen: now}
-	isNew := true
-	if i := l.index(p.ID); i >= 0 {
-		isNew = false
+	i, here := l.find(p)
+	switch {
+	case here: // the usual case, and the reason why a large LAN costs no more
 		e.slot = l.entries[i].slot
-		l.entries = slices.Delete(l.entries, i, i+1)
-	} else if e.slot, ok = l.take(c); !ok {
-		return Placement{}, false
+		l.entries[i] = e
+	case known:
+		j, _ := l.find(old.place)
+		e.slot = l.entries[j].slot
+		l.entries = slices.Delete(l.entries, j, j+1)
+		i, _ = l.find(p)
+		l.entries = slices.Insert(l.entries, i, e)
+	default:
+		if e.slot, ok = l.take(c); !ok {
+			return Placement{}, false
+		}
+		l.entries = slices.Insert(l.entries, i, e)
 	}
-	i, _ := slices.BinarySearchFunc(l.entries, p, byPlace)
-	l.entries = slices.Insert(l.entries, i, e)
-	r.where[p.ID] = key
+	r.where[p.ID] = seat{key, p}
 
-	pl = Placement{LAN: key, Slot: e.slot, New: isNew}
-	for j := i - 1; !c.Alone && j >= max(0, i-Candidates); j-- {
-		pl.Back = append(pl.Back, l.entries[j].place)
-	}
-	for j := i + 1; !c.Alone && j < min(len(l.entries), i+1+Candidates); j++ {
-		pl.Fore = append(pl.Fore, l.entries[j].place)
+	pl = Placement{LAN: key, Slot: e.slot, New: !known}
+	if !c.Alone {
+		pl.Back, pl.Fore = l.around(i)
 	}
 	pl.Digest = digest(pl.Back, pl.Fore)
 	return pl, true
 }
 
-func byPlace(e entry, p endpoint.Place) int { return e.place.Compare(p) }
+// find returns where in the order of the chain p stands, or would.
+func (l *lan) find(p endpoint.Place) (i int, here bool) {
+	return slices.BinarySearchFunc(l.entries, p, func(e entry, p endpoint.Place) int { return e.place.Compare(p) })
+}
 
-// index finds a client by its ID; its address may have changed.
-func (l *lan) index(id endpoint.ID) int {
-	return slices.IndexFunc(l.entries, func(e entry) bool { return e.place.ID == id })
+// around returns the clients next to the one at i, nearest first.
+func (l *lan) around(i int) (back, fore []endpoint.Place) {
+	first, end := max(0, i-Candidates), min(len(l.entries), i+1+Candidates)
+	back, fore = slices.Grow(back, i-first), slices.Grow(fore, end-i-1)
+	for j := i - 1; j >= first; j-- {
+		back = append(back, l.entries[j].place)
+	}
+	for j := i + 1; j < end; j++ {
+		fore = append(fore, l.entries[j].place)
+	}
+	return back, fore
 }
 
 // take hands out the slot that the client had, or else the one it claims if
@@ -183,9 +206,10 @@ func (l *lan) wake(slot answer.Slot, of endpoint.ID) {
 	delete(l.left, of)
 }
 
-func (r *Roster) remove(now time.Time, key netip.Prefix, id endpoint.ID) {
-	l := r.lans[key]
-	i := l.index(id)
+func (r *Roster) remove(now time.Time, id endpoint.ID) {
+	old := r.where[id]
+	l := r.lans[old.lan]
+	i, _ := l.find(old.place)
 	slot := l.entries[i].slot
 	l.entries = slices.Delete(l.entries, i, i+1)
 	l.used = l.used.Minus(answer.SetOf(slot))
@@ -202,7 +226,7 @@ func (r *Roster) Expire(now time.Time) []endpoint.ID {
 		for i := len(l.entries) - 1; i >= 0; i-- {
 			if e := l.entries[i]; now.Sub(e.seen) > StaleAfter {
 				gone = append(gone, e.place.ID)
-				r.remove(now, key, e.place.ID)
+				r.remove(now, e.place.ID)
 			}
 		}
 		for id, slot := range l.left {
@@ -223,8 +247,8 @@ func (r *Roster) Boundaries() Boundaries { return r.bounds }
 
 // LAN returns the LAN in which the client is registered.
 func (r *Roster) LAN(id endpoint.ID) (netip.Prefix, bool) {
-	key, ok := r.where[id]
-	return key, ok
+	s, ok := r.where[id]
+	return s.lan, ok
 }
 
 // Slots returns, for each LAN, the slots of its registered clients.
@@ -247,7 +271,7 @@ func (r *Roster) LANs() int { return len(r.Slots()) }
 
 func digest(lists ...[]endpoint.Place) uint64 {
 	h := fnv.New64a()
-	var b []byte
+	b := make([]byte, 0, 1+Candidates*(16+2+len(endpoint.ID{})))
 	for _, list := range lists {
 		b = append(b[:0], byte(len(list)))
 		for _, p := range list {

@@ -23,7 +23,7 @@ const (
 	Duplicate                // all of them were
 	Replaced                 // it holds, and now stands for, tainted ones counted before
 	Refused                  // it overlaps what is counted and cannot be told apart
-	Foreign                  // it names machines that the LAN does not have
+	Foreign                  // it names machines that have not registered; it waits until they have
 )
 
 func (v Verdict) String() string {
@@ -49,7 +49,13 @@ type count struct {
 	counted  answer.Set
 	pending  answer.Set
 	tainted  []answer.Bundle // counted; kept apart because they may be replaced
+	foreign  []answer.Report // waiting for their machines to register, oldest first
 }
+
+// foreignMax bounds the reports of one LAN that wait for machines to register.
+// After a restart of the server everybody registers within 90 s; a chain says
+// about ten reports to a question.
+const foreignMax = 32
 
 // New opens the tally of a question of which an answer is expected from the
 // given machines.
@@ -66,23 +72,44 @@ func (t *Tally) Expires() time.Time { return t.expires }
 
 // Expect adds a machine that registered after the question was asked.
 func (t *Tally) Expect(lan netip.Prefix, slot answer.Slot) {
+	c := t.lan(lan)
+	if c.expected.Has(slot) {
+		return
+	}
+	c.expected = c.expected.Union(answer.SetOf(slot))
+	t.changed()
+	c.foreign = slices.DeleteFunc(c.foreign, func(r answer.Report) bool {
+		known := r.Bundle.Set.Within(c.expected)
+		if known {
+			t.take(c, r)
+		}
+		return known
+	})
+}
+
+func (t *Tally) lan(lan netip.Prefix) *count {
 	c := t.lans[lan]
 	if c == nil {
 		c = &count{}
 		t.lans[lan] = c
 	}
-	if !c.expected.Has(slot) {
-		c.expected = c.expected.Union(answer.SetOf(slot))
-		t.changed()
-	}
+	return c
 }
 
 // Take counts what a leader of the LAN reports.
 func (t *Tally) Take(lan netip.Prefix, r answer.Report) Verdict {
-	c := t.lans[lan]
-	if c == nil || !r.Bundle.Set.Within(c.expected) {
-		return Foreign
+	c := t.lan(lan)
+	if r.Bundle.Set.Within(c.expected) {
+		return t.take(c, r)
 	}
+	if len(c.foreign) == foreignMax {
+		c.foreign = slices.Delete(c.foreign, 0, 1)
+	}
+	c.foreign = append(c.foreign, r)
+	return Foreign
+}
+
+func (t *Tally) take(c *count, r answer.Report) Verdict {
 	t.reports++
 	t.changed()
 	c.pending = c.pending.Union(r.Pending.Minus(r.Pending.Minus(c.expected)))
@@ -134,15 +161,22 @@ func (t *Tally) Result() Result {
 	if t.merged != nil {
 		return *t.merged
 	}
-	sum := t.mergeAll(t.parts)
-	t.parts = append(t.parts[:0], sum)
-	all := []answer.Rows{sum}
+	var tainted []answer.Rows
 	for _, c := range t.lans {
 		for _, b := range c.tainted {
-			all = append(all, b.Rows)
+			tainted = append(tainted, b.Rows)
 		}
 	}
-	t.merged = &Result{Progress: t.Progress(), Rows: t.mergeAll(all)}
+	// The first part is the sum of the last time, and large: it is copied once.
+	if len(t.parts) > 1 {
+		sum := answer.MergeRows(t.lim, t.parts[0], t.mergeAll(t.parts[1:]))
+		t.parts = append(t.parts[:0], sum)
+	}
+	rows := t.mergeAll(t.parts)
+	if len(tainted) > 0 {
+		rows = answer.MergeRows(t.lim, rows, t.mergeAll(tainted))
+	}
+	t.merged = &Result{Progress: t.Progress(), Rows: rows}
 	return *t.merged
 }
 

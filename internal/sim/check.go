@@ -1,0 +1,149 @@
+package sim
+
+import (
+	"time"
+
+	"catenary/internal/answer"
+	"catenary/internal/chain"
+	"catenary/internal/node"
+	"catenary/internal/server/tally"
+)
+
+// ---- safety: true after every step ----
+
+// checkStep looks at a machine after each step of its node.
+func (w *world) checkStep(h *host, ev node.Event, excused bool) {
+	w.checkLinks(h)
+	w.checkOrder(h)
+	if _, lost := ev.(node.Down); !lost && !excused {
+		w.checkNeverFarther(h)
+	}
+	w.checkNotAlone(h)
+	if _, tick := ev.(node.Tick); tick && !h.node.Deadline().After(w.local(h)) {
+		w.fail("machine %v has been given its Tick and wants another at once", h)
+	}
+}
+
+// checkLinks: a machine has exactly the links that its node believes in, and
+// dials at most once on each side.
+func (w *world) checkLinks(h *host) {
+	var links, dials [2]int
+	for _, x := range h.conns {
+		s := w.sideOf(x)
+		if x.conn.ends[x.end].state == dialling {
+			dials[s]++
+			continue
+		}
+		links[s]++
+		if got, want := h.node.Neighbour(s), w.peerOf(x); got != want {
+			w.fail("on its %v side machine %v has a link to %v, but believes in %v", s, h, want, got)
+		}
+	}
+	for s := range chain.Side(2) {
+		want := 0
+		if h.node.Neighbour(s) != chain.Nobody {
+			want = 1
+		}
+		if links[s] != want || dials[s] > 1 {
+			w.fail("on its %v side machine %v believes in %v and has %d links and %d dials",
+				s, h, h.node.Neighbour(s), links[s], dials[s])
+		}
+	}
+}
+
+// sideOf is the side on which a machine has a connection.
+func (w *world) sideOf(x *held) chain.Side {
+	peer := w.peerOf(x)
+	if peer == chain.Server {
+		return serverSide(x.conn.role)
+	}
+	if peer.Place.Compare(x.conn.ends[x.end].host.place) > 0 {
+		return chain.Fore
+	}
+	return chain.Back
+}
+
+// peerOf is who is at the other end of a connection.
+func (w *world) peerOf(x *held) chain.Peer {
+	if h := x.conn.ends[1-x.end].host; h != nil {
+		return chain.PeerAt(h.place)
+	}
+	return chain.Server
+}
+
+// checkOrder: a line of forward links ascends, within one LAN, so that it
+// cannot close into a ring.
+func (w *world) checkOrder(h *host) {
+	for s := range chain.Side(2) {
+		p := h.node.Neighbour(s)
+		if p == chain.Nobody || p == chain.Server {
+			continue
+		}
+		if c := p.Place.Compare(h.place); c > 0 != (s == chain.Fore) || c == 0 {
+			w.fail("machine %v at %v has %v on its %v side", h, h.place, p, s)
+		}
+		if a, b := w.server.roster.Boundaries().LAN(h.place.Addr.Addr()), w.server.roster.Boundaries().LAN(p.Place.Addr.Addr()); a != b {
+			w.fail("machine %v in %v has a neighbour in %v", h, a, b)
+		}
+	}
+}
+
+// checkNeverFarther: only the loss of a neighbour moves a side farther away.
+func (w *world) checkNeverFarther(h *host) {
+	for s := range chain.Side(2) {
+		was, is := h.before[s], h.node.Neighbour(s)
+		if w.distance(h, is) > w.distance(h, was) {
+			w.fail("machine %v left %v for %v on its %v side", h, was, is, s)
+		}
+	}
+}
+
+// distance is how many machines stand between, at least.
+func (w *world) distance(h *host, p chain.Peer) int {
+	switch p {
+	case chain.Nobody:
+		return len(w.hosts) + 2
+	case chain.Server:
+		return len(w.hosts) + 1
+	}
+	d := w.hostAt(p.Place).index - h.index
+	return max(d, -d)
+}
+
+// aloneMax is how long a side may be alone although the server can be reached:
+// the longest back-off, and then every candidate dialled in vain.
+const aloneMax = 60*time.Second + 11*3*time.Second
+
+func (w *world) checkNotAlone(h *host) {
+	for s := range chain.Side(2) {
+		if h.cutOff || h.node.Neighbour(s) != chain.Nobody {
+			h.alone[s] = w.now
+		} else if w.now-h.alone[s] > aloneMax+clockMax {
+			w.fail("machine %v is alone on its %v side since %v", h, s, h.alone[s])
+		}
+	}
+}
+
+// checkTaken looks at a question after each report that the server takes.
+func (w *world) checkTaken(q *asked, from *leader, r answer.Report, v tally.Verdict) {
+	w.say(from.host, "=>", v.String())
+	if v == tally.Refused {
+		w.fail("bundle %v of question %d was refused: it is not nested with what is counted", r.Bundle.Set, q.id)
+	}
+	if !w.unwatched {
+		w.checkCount(q)
+	}
+}
+
+func (w *world) checkCount(q *asked) {
+	if err := q.check(); err != nil {
+		w.fail("question %d: %w", q.id, err)
+	}
+}
+
+// checkAll: the counts are right to the end.
+func (w *world) checkAll() {
+	for _, q := range w.server.asked {
+		w.checkCount(q)
+	}
+}

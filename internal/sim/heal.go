@@ -1,0 +1,197 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"catenary/internal/chain"
+	"catenary/internal/server/roster"
+	"catenary/internal/wire"
+)
+
+// ---- liveness: true once a storm is over ----
+
+// chains are the running machines in the order in which they should stand.
+func (w *world) chains() [][]*host {
+	var all [][]*host
+	for _, h := range w.hosts {
+		if h.node == nil {
+			continue
+		}
+		i := slices.IndexFunc(all, func(line []*host) bool { return w.sameLAN(line[0], h) })
+		if i < 0 {
+			all = append(all, nil)
+			i = len(all) - 1
+		}
+		all[i] = append(all[i], h)
+	}
+	return all
+}
+
+// sameLAN reports whether two machines should stand in one chain. A machine
+// that nobody can dial at the address that the server sees stands alone.
+func (w *world) sameLAN(a, b *host) bool {
+	if a.observed != a.place.Addr.Addr() || b.observed != b.place.Addr.Addr() {
+		return false
+	}
+	lan := w.server.roster.Boundaries().LAN
+	return lan(a.observed) == lan(b.observed)
+}
+
+// checkHealed: all machines of a LAN that are up stand in one chain, in order,
+// and its two ends are the only ones that the server knows.
+func (w *world) checkHealed() {
+	leaders := 0
+	for _, line := range w.chains() {
+		if err := w.checkLine(line); err != nil {
+			w.fail("not healed: %w", err)
+			return
+		}
+		leaders += 2
+	}
+	if got := len(w.server.leaders); got != leaders {
+		w.fail("not healed: %d connections of leaders, want %d", got, leaders)
+	}
+}
+
+// checkLine says what is wrong with a chain.
+func (w *world) checkLine(line []*host) error {
+	for i, h := range line {
+		back, fore := chain.Server, chain.Server
+		if i > 0 {
+			back = chain.PeerAt(line[i-1].place)
+		}
+		if i+1 < len(line) {
+			fore = chain.PeerAt(line[i+1].place)
+		}
+		if got := h.node.Neighbour(chain.Back); got != back {
+			return fmt.Errorf("behind machine %v stands %v, want %v", h, got, back)
+		}
+		if got := h.node.Neighbour(chain.Fore); got != fore {
+			return fmt.Errorf("before machine %v stands %v, want %v", h, got, fore)
+		}
+	}
+	for _, end := range []struct {
+		host *host
+		role wire.Role
+	}{{line[0], wire.BackwardLeader}, {line[len(line)-1], wire.ForwardLeader}} {
+		if n := w.leading(end.host, end.role); n != 1 {
+			return fmt.Errorf("machine %v leads on %d connections", end.host, n)
+		}
+	}
+	return nil
+}
+
+// leading counts a machine's connections in a role.
+func (w *world) leading(h *host, role wire.Role) int {
+	n := 0
+	for _, l := range w.server.leaders {
+		if l.host == h && l.role == role {
+			n++
+		}
+	}
+	return n
+}
+
+// serverSide is the side on which a leader has the server.
+func serverSide(r wire.Role) chain.Side {
+	if r == wire.BackwardLeader {
+		return chain.Back
+	}
+	return chain.Fore
+}
+
+// askAndCheck asks a question in a world without faults. Every machine that is
+// up must be counted, once, and nobody else.
+func (w *world) askAndCheck() {
+	q := w.server.ask(census, time.Hour)
+	w.runUntil(w.now+answerTime, q.tally.Progress().Complete)
+	w.run(time.Second) // what comes twice comes now
+	w.checkAnswered(q)
+}
+
+// checkAnswered: every machine that is up and can register is counted.
+func (w *world) checkAnswered(q *asked) {
+	if w.err != nil {
+		return
+	}
+	w.checkCount(q)
+	for _, h := range w.hosts {
+		if h.node != nil && !h.cutOff && !q.names[h.index] {
+			w.fail("question %d, asked at %v: machine %v is not counted: %+v", q.id, q.at, h, q.tally.Progress())
+			return
+		}
+	}
+}
+
+// checkRough: of the questions asked in the rough phase, in which no machine
+// ended, no answer was lost.
+func (w *world) checkRough() {
+	for _, q := range w.roughly {
+		w.checkAnswered(q)
+		if p := q.tally.Progress(); w.err == nil && !p.Complete() {
+			w.fail("question %d is answered by everyone who is up, but waits for more: %+v", q.id, p)
+		}
+	}
+}
+
+// crashInTheMiddle ends a machine that has neighbours on both sides. Its chain
+// must close at once.
+func (w *world) crashInTheMiddle() {
+	lines := slices.DeleteFunc(w.chains(), func(line []*host) bool { return len(line) < 3 })
+	if w.err != nil || len(lines) == 0 {
+		return
+	}
+	line := lines[w.rng.IntN(len(lines))]
+	i := 1 + w.rng.IntN(len(line)-2)
+	if slices.ContainsFunc(line[i-1:i+2], func(h *host) bool { return h.closed }) {
+		return // a dial that is not even refused costs its whole time limit
+	}
+	w.stop(line[i], false)
+	rest := slices.Delete(slices.Clone(line), i, i+1)
+	from := w.now
+	closed := func() bool { return w.checkLine(rest) == nil }
+	if !w.runUntil(from+healTime, closed) && w.err == nil {
+		w.fail("chain did not close: %w", w.checkLine(rest))
+	}
+	w.closed = w.now - from
+	if w.closed > closeMax {
+		w.fail("chain closed only %v after machine %v had crashed", w.closed, line[i])
+	}
+}
+
+// stranger lets a machine of a chain miss its registrations until the server
+// does not know it any more. The others are counted all the same, and so is the
+// machine when it comes back.
+func (w *world) stranger() {
+	var up []*host
+	for _, h := range w.hosts {
+		if h.node != nil {
+			up = append(up, h)
+		}
+	}
+	h := up[w.rng.IntN(len(up))]
+	w.say(h, "--", "cannot register")
+	h.cutOff = true
+	w.run(roster.StaleAfter + 2*tidyEvery)
+	q := w.server.ask(census, time.Hour)
+	w.run(answerTime)
+	w.checkAnswered(q)
+	h.cutOff = false
+	w.run(registerMax)
+	w.checkAnswered(q)
+}
+
+// registerMax is how long a machine may take to register, after a failure.
+const registerMax = 20*time.Second + 90*time.Second
+
+// afterRestart asks when the server has just been started and knows nobody yet.
+// Everybody is counted as it registers.
+func (w *world) afterRestart() {
+	w.server.restart()
+	w.run(w.upto(10 * time.Second))
+	q := w.server.ask(census, time.Hour)
+	w.run(registerMax + answerTime)
+	w.checkAnswered(q)
+}

@@ -1,0 +1,371 @@
+package sim
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"catenary/internal/answer"
+	"catenary/internal/chain"
+	"catenary/internal/endpoint"
+	"catenary/internal/node"
+	"catenary/internal/seal"
+	"catenary/internal/wire"
+)
+
+// A host is one machine: a node, the connections it has asked for, and what is
+// wrong with the machine.
+type host struct {
+	index    int
+	place    endpoint.Place
+	observed netip.Addr    // the address that the server sees
+	clock    time.Duration // how far its clock is ahead of the server's
+	seed     uint64        // of its nodes
+
+	node   *node.Node // nil while the machine is down
+	life   uint64     // incarnation
+	conns  []*held    // dials under way and links, in the order of their making
+	knocks chain.Conn // last number given to an accepted connection
+	timer  time.Duration
+
+	inbox   []happening   // what the machine has not got round to
+	working bool          // something is scheduled that looks into inbox
+	ticking bool          // a Tick is in inbox
+	free    time.Duration // until then the machine does nothing
+
+	silent bool // it lost its power: nothing tells its neighbours
+	cutOff bool // it cannot reach the server
+	closed bool // nobody can dial it, ever
+
+	slow      bool             // its sensors take long
+	evaluated map[uint64]bool  // questions that this life was asked to evaluate
+	alone     [2]time.Duration // since when nobody holds the side
+	before    [2]chain.Peer    // who held the side before the step in progress
+}
+
+// A held is a connection as one of its ends has it.
+type held struct {
+	conn *conn
+	end  int
+}
+
+// A happening is what a host has to say to its node, perhaps about a
+// connection.
+type happening struct {
+	event node.Event
+	about *held // nil if about none
+}
+
+func (h *host) String() string { return fmt.Sprintf("%d.%d", h.index, h.life) }
+
+// local is the machine's own clock.
+func (w *world) local(h *host) time.Time { return epoch.Add(w.now + h.clock) }
+
+func (w *world) addHost(place endpoint.Place) *host {
+	h := &host{index: len(w.hosts), place: place, observed: place.Addr.Addr(), seed: w.rng.Uint64()}
+	w.hosts = append(w.hosts, h)
+	w.byPlace[place] = h
+	w.server.machines = append(w.server.machines, machine{})
+	return h
+}
+
+// start switches a machine on, if it is off.
+func (w *world) start(h *host) {
+	if h.node != nil {
+		return
+	}
+	h.life++
+	ring := seal.NewRing(w.keys.root.public)
+	if h.life%2 == 0 { // the other lives learn the key when they register
+		if err := ring.Add(w.keys.voucher); err != nil {
+			panic(err)
+		}
+	}
+	h.node = node.New(node.Config{
+		Place: h.place, Incarnation: h.life, Name: fmt.Sprintf("machine-%d", h.index),
+		Program: "sim", Platform: "Linux", Ring: ring, Seed: h.seed + h.life,
+	})
+	h.conns, h.inbox, h.knocks = nil, nil, 1
+	h.working, h.ticking, h.silent = false, false, false
+	h.timer, h.free = -1, w.now
+	h.evaluated = map[uint64]bool{}
+	h.alone = [2]time.Duration{w.now, w.now}
+	w.say(h, "--", "starts")
+	w.tell(h, happening{event: node.Tick{}})
+}
+
+// stop ends a machine's life: its links are reset, or, if it dies silently,
+// nothing is heard of it any more.
+func (w *world) stop(h *host, silent bool) {
+	if h.node == nil {
+		return
+	}
+	w.say(h, "--", fmt.Sprintf("ends, silent %v", silent))
+	h.node, h.silent = nil, silent
+	for _, x := range h.inbox {
+		if _, ok := x.event.(node.Knock); ok && !silent {
+			w.decline(x.about.conn)
+		}
+	}
+	conns := h.conns
+	h.conns, h.inbox = nil, nil
+	for _, x := range conns {
+		if silent {
+			w.vanish(x.conn, x.end)
+		} else {
+			w.shut(x.conn, x.end)
+		}
+	}
+}
+
+// tell gives a happening to the machine, which gets round to it when it is not
+// busy.
+func (w *world) tell(h *host, x happening) {
+	if h.node == nil {
+		return
+	}
+	h.inbox = append(h.inbox, x)
+	w.work(h)
+}
+
+// work takes from the inbox what the machine has time for.
+func (w *world) work(h *host) {
+	for !h.working && h.node != nil && len(h.inbox) > 0 && w.err == nil {
+		if h.free > w.now {
+			h.working = true
+			life := h.life
+			w.at(h.free, func() {
+				if h.life == life && h.node != nil {
+					h.working = false
+					w.work(h)
+				}
+			})
+			return
+		}
+		x := h.inbox[0]
+		h.inbox = slices.Delete(h.inbox, 0, 1)
+		h.free = w.now + w.weather.cpu(w, h)
+		w.take(h, x)
+	}
+}
+
+// take turns a happening into an event of the node, or drops it if it is about
+// a connection that the node has given up.
+func (w *world) take(h *host, x happening) {
+	var e *end
+	if x.about != nil {
+		e = &x.about.conn.ends[x.about.end]
+	}
+	switch ev := x.event.(type) {
+	case node.Tick:
+		h.ticking = false
+		w.step(h, ev, nil)
+	case node.Knock:
+		h.knocks += 2
+		e.num = h.knocks
+		ev.Conn = e.num
+		w.step(h, ev, x.about)
+	case node.Up:
+		if e.state == dialling {
+			e.state = up
+			w.step(h, node.Up{Conn: e.num}, nil)
+		}
+	case node.Failed, node.Down:
+		was := e.state
+		if was == shut {
+			return
+		}
+		e.state = shut
+		h.drop(x.about.conn)
+		if was == dialling {
+			w.step(h, node.Failed{Conn: e.num}, nil)
+		} else {
+			w.step(h, node.Down{Conn: e.num}, nil)
+		}
+	case node.Got:
+		if e.state == up {
+			ev.Conn = e.num
+			w.step(h, ev, nil)
+		}
+	default:
+		w.step(h, ev, nil)
+	}
+}
+
+// drop forgets a connection.
+func (h *host) drop(c *conn) {
+	h.conns = slices.DeleteFunc(h.conns, func(x *held) bool { return x.conn == c })
+}
+
+// step gives one event to a node, carries out the effects in order, and lets
+// the checkers look at the result. The knock is the one that the event is about.
+func (w *world) step(h *host, ev node.Event, knock *held) {
+	w.events++
+	w.note(markEvent, h, uint64(eventCode(ev)), nil)
+	w.say(h, "<-", ev)
+	for s := range 2 {
+		h.before[s] = h.node.Neighbour(chain.Side(s))
+	}
+	var excused bool // a side may have moved farther away
+	answered := 0
+	for _, ef := range h.node.Step(w.local(h), ev) {
+		w.say(h, "->", ef)
+		switch ef := ef.(type) {
+		case node.Dial:
+			w.dial(h, ef)
+		case node.Admit:
+			answered++
+			w.admit(h, knock, ef)
+		case node.Refuse:
+			answered++
+			w.refuse(knock.conn, ef.Reply)
+		case node.Hangup:
+			w.hangup(h, ef.Conn)
+		case node.Send:
+			w.sendFrom(h, ef)
+		case node.Evaluate:
+			w.evaluate(h, ef)
+		case node.Register:
+			w.register(h, ef.Request)
+		case node.Note:
+			excused = excused || ef.Conn != 0
+			w.note(markEffect, h, uint64(ef.Conn), []byte(ef.Text))
+		default:
+			w.fail("unknown effect %T", ef)
+		}
+	}
+	if knock != nil && answered != 1 {
+		w.fail("machine %v gave %d answers to a knock", h, answered)
+	}
+	w.checkStep(h, ev, excused)
+	w.arm(h)
+}
+
+// eventCode tells events apart in the hash.
+func eventCode(ev node.Event) int {
+	switch ev := ev.(type) {
+	case node.Tick:
+		return 1
+	case node.Up:
+		return 2 | int(ev.Conn)<<8
+	case node.Failed:
+		return 3 | int(ev.Conn)<<8
+	case node.Knock:
+		return 4 | int(ev.Conn)<<8
+	case node.Down:
+		return 5 | int(ev.Conn)<<8
+	case node.Got:
+		return 6 | int(ev.Conn)<<8
+	case node.Evaluated:
+		return 7 | int(ev.Question)<<8
+	case node.Registered:
+		return 8
+	case node.NotRegistered:
+		return 9
+	}
+	panic(fmt.Sprintf("sim: unknown event %T", ev))
+}
+
+// arm sees to it that the node hears of its deadline.
+func (w *world) arm(h *host) {
+	at := h.node.Deadline().Sub(epoch) - h.clock
+	if h.timer >= 0 && h.timer <= at {
+		return // that one will look again
+	}
+	h.timer = at
+	life := h.life
+	w.at(at, func() {
+		if h.node == nil || h.life != life || h.timer != at {
+			return
+		}
+		h.timer = -1
+		switch {
+		case h.ticking:
+		case h.node.Deadline().After(w.local(h)):
+			w.arm(h)
+		default:
+			h.ticking = true
+			w.tell(h, happening{event: node.Tick{}})
+		}
+	})
+}
+
+// evaluate computes a machine's answer, after some time.
+func (w *world) evaluate(h *host, ef node.Evaluate) {
+	q := w.server.find(ef.Letter.Question)
+	switch {
+	case q == nil, !bytes.Equal(ef.Letter.Append(nil), q.letter):
+		w.fail("machine %v evaluates question %d, which nobody asked so", h, ef.Letter.Question)
+		return
+	case w.now > q.expires+clockMax:
+		w.fail("machine %v evaluates question %d at %v; it expired at %v", h, q.id, w.now, q.expires)
+		return
+	case h.evaluated[q.id]:
+		w.fail("machine %v evaluates question %d twice", h, q.id)
+		return
+	}
+	h.evaluated[q.id] = true
+	w.note(markEffect, h, q.id, nil)
+	life := h.life
+	w.after(w.weather.sensor(w, h), func() {
+		if h.life == life {
+			rows, counts := q.answerOf(h)
+			w.tell(h, happening{event: node.Evaluated{
+				Question: q.id, Rows: answer.RowsOf(answer.ChainLimits, rows...), Counts: counts,
+			}})
+		}
+	})
+}
+
+// clockMax is how far a machine may misjudge the server's clock: by the delay
+// of a registration's reply, and by how long it did not look at it.
+const clockMax = 15 * time.Second
+
+// register carries a registration to the server and its reply back. A server
+// that cannot be reached is noticed after a while, or by the node's own timer.
+func (w *world) register(h *host, m wire.Register) {
+	life := h.life
+	reply := func(ev node.Event) {
+		if h.life == life {
+			w.tell(h, happening{event: ev})
+		}
+	}
+	request := w.encode(m)
+	w.note(markEffect, h, 0, request)
+	switch {
+	case !h.cutOff:
+		w.after(3*w.weather.lag(w), func() {
+			m, ok := w.decode(request).(wire.Register)
+			if !ok {
+				return
+			}
+			answer := w.encode(w.server.register(h, m))
+			w.after(w.weather.lag(w), func() {
+				switch m := w.decode(answer).(type) {
+				case wire.Registered:
+					reply(node.Registered{Reply: m})
+				case wire.Refused:
+					if h.life == life && h.node != nil {
+						w.fail("machine %v was refused: %s", h, m.Text)
+					}
+				}
+			})
+		})
+	case w.oneIn(2):
+		w.after(3*time.Second, func() { reply(node.NotRegistered{}) })
+	}
+}
+
+// A keyPair is a signing key and what others know of it.
+type keyPair struct {
+	private ed25519.PrivateKey
+	public  ed25519.PublicKey
+}
+
+func keyFrom(n byte) keyPair {
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
+	return keyPair{private, private.Public().(ed25519.PublicKey)}
+}

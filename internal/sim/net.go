@@ -1,0 +1,283 @@
+package sim
+
+import (
+	"bytes"
+	"time"
+
+	"catenary/internal/chain"
+	"catenary/internal/endpoint"
+	"catenary/internal/node"
+	"catenary/internal/wire"
+)
+
+// A conn is a connection, from the dial on. The dialler has end 0.
+type conn struct {
+	ends  [2]end
+	place endpoint.Place // of who is dialled; zero for the server
+	role  wire.Role
+	reset bool    // what is still under way will not arrive
+	lead  *leader // as the server knows it
+}
+
+// An end is a connection as one of its two machines, or the server, has it.
+type end struct {
+	host   *host // nil for the server
+	life   uint64
+	num    chain.Conn
+	state  state
+	arrive time.Duration // when what was last sent from here is at the other end
+}
+
+// A state is how far an end is.
+type state uint8
+
+const (
+	outside  state = iota // the acceptor has not admitted the dialler
+	dialling              // the dialler waits
+	up
+	shut
+)
+
+// silentTime is how long keep-alive takes to notice that the other machine is
+// gone without a word.
+const silentTime = 8 * time.Second
+
+// encode makes a frame of a message.
+func (w *world) encode(m wire.Message) []byte {
+	frame := wire.Append(nil, m)
+	w.traffic[m.Kind()].frames++
+	w.traffic[m.Kind()].bytes += int64(len(frame))
+	return frame
+}
+
+// respellEvery: one frame in so many is encoded again, which takes as long as
+// all the rest.
+const respellEvery = 8
+
+// decode reads a frame, and now and then checks that it is the only spelling
+// of what it says.
+func (w *world) decode(frame []byte) wire.Message {
+	n, err := wire.FrameSize([4]byte(frame))
+	if err != nil || n != len(frame)-4 {
+		w.fail("frame of %d bytes says it has %d: %v", len(frame), n, err)
+		return nil
+	}
+	m, err := wire.Decode(frame[4:])
+	if err != nil || m == nil {
+		w.fail("frame % .40x cannot be read: %v", frame, err)
+		return nil
+	}
+	if w.decoded++; w.decoded%respellEvery != 0 {
+		return m
+	}
+	if again := wire.Append(nil, m); !bytes.Equal(again, frame) {
+		w.fail("a %T is encoded as % .80x, and again as % .80x", m, frame, again)
+	}
+	return m
+}
+
+// open reports whether packets from one machine reach another; nil is the
+// server.
+func (w *world) open(from, to *host) bool {
+	switch {
+	case to == nil:
+		return !from.cutOff
+	case to.silent:
+		return false
+	}
+	return !to.closed && !w.walls[[2]*host{from, to}]
+}
+
+// dial makes a connection. If packets vanish, only the node's own deadline ends
+// the attempt.
+func (w *world) dial(h *host, ef node.Dial) {
+	c := &conn{role: ef.Hello.Role}
+	c.ends[0] = end{host: h, life: h.life, num: ef.Conn, state: dialling}
+	if ef.Peer != chain.Server {
+		c.place = ef.Peer.Place
+		c.ends[1].host = w.hostAt(c.place)
+	}
+	h.conns = append(h.conns, &held{c, 0})
+	hello := w.encode(ef.Hello)
+	w.note(markEffect, h, uint64(ef.Conn), hello)
+	w.after(w.weather.lag(w), func() {
+		to := c.ends[1].host
+		switch {
+		case !w.open(h, to):
+		case to != nil && to.node == nil:
+			w.decline(c)
+		default:
+			w.after(w.weather.lag(w), func() {
+				if c.ends[0].state == dialling {
+					w.after(w.weather.lag(w), func() { w.greet(c, hello) })
+				}
+			})
+		}
+	})
+}
+
+// hostAt finds who stands at a place that a node was given.
+func (w *world) hostAt(p endpoint.Place) *host {
+	h := w.byPlace[p]
+	if h == nil {
+		w.fail("a node knows of %v, where nobody is", p)
+		return w.hosts[0]
+	}
+	return h
+}
+
+// greet brings a Hello to who was dialled. If the dialler has given up
+// meanwhile, the Hello may still be read.
+func (w *world) greet(c *conn, frame []byte) {
+	late := c.ends[0].state != dialling
+	to := c.ends[1].host
+	switch {
+	case late && w.oneIn(2):
+		return
+	case to != nil && to.node == nil:
+		if !to.silent {
+			w.decline(c)
+		}
+		return
+	}
+	m := w.decode(frame)
+	hello, ok := m.(wire.Hello)
+	if !ok {
+		return
+	}
+	if to == nil {
+		w.server.greet(c, hello)
+	} else {
+		c.ends[1].life = to.life
+		w.tell(to, happening{node.Knock{Hello: hello}, &held{c, 1}})
+	}
+	if late {
+		w.after(w.weather.lag(w), func() { w.lost(c, 1) })
+	}
+}
+
+// admit accepts the knock.
+func (w *world) admit(h *host, x *held, ef node.Admit) {
+	e := &x.conn.ends[1]
+	if ef.Conn != e.num {
+		w.fail("machine %v admits connection %d instead of %d", h, ef.Conn, e.num)
+		return
+	}
+	e.state = up
+	h.conns = append(h.conns, x)
+	w.send(x.conn, 1, w.encode(ef.Reply))
+	if x.conn.ends[0].state == shut {
+		w.after(w.weather.lag(w), func() { w.lost(x.conn, 1) })
+	}
+}
+
+// refuse declines a Hello and says why.
+func (w *world) refuse(c *conn, why wire.Refused) {
+	c.ends[1].state = shut
+	w.send(c, 1, w.encode(why))
+}
+
+// decline lets a dial fail without a word.
+func (w *world) decline(c *conn) {
+	c.ends[1].state = shut
+	w.after(w.weather.lag(w), func() { w.lost(c, 0) })
+}
+
+// sendFrom carries out a node's Send.
+func (w *world) sendFrom(h *host, ef node.Send) {
+	for _, x := range h.conns {
+		if e := &x.conn.ends[x.end]; e.num == ef.Conn {
+			if e.state != up {
+				w.fail("machine %v sends a %T on connection %d, which is not up", h, ef.Message, ef.Conn)
+			}
+			w.send(x.conn, x.end, w.encode(ef.Message))
+			return
+		}
+	}
+	w.fail("machine %v sends a %T on connection %d, which it does not have", h, ef.Message, ef.Conn)
+}
+
+// send carries a frame to the other end. What one end sends arrives in order.
+func (w *world) send(c *conn, from int, frame []byte) {
+	e := &c.ends[from]
+	e.arrive = max(w.now+w.weather.lag(w), e.arrive)
+	w.note(markFrame, e.host, uint64(e.num), frame)
+	w.at(e.arrive, func() { w.deliver(c, 1-from, frame) })
+}
+
+func (w *world) deliver(c *conn, to int, frame []byte) {
+	e := &c.ends[to]
+	if c.reset || e.state == shut {
+		return
+	}
+	m := w.decode(frame)
+	if e.host == nil {
+		w.server.got(c, m)
+		return
+	}
+	x := happening{about: &held{c, to}}
+	switch m.(type) {
+	case wire.HelloOK:
+		x.event = node.Up{}
+	case wire.Refused:
+		x.event = node.Failed{}
+	default:
+		x.event = node.Got{Message: m}
+	}
+	w.tell(e.host, x)
+}
+
+// hangup carries out a node's Hangup.
+func (w *world) hangup(h *host, num chain.Conn) {
+	for _, x := range h.conns {
+		if x.conn.ends[x.end].num == num {
+			w.note(markEffect, h, uint64(num), nil)
+			h.drop(x.conn)
+			w.shut(x.conn, x.end)
+			return
+		}
+	}
+	w.fail("machine %v hangs up connection %d, which it does not have", h, num)
+}
+
+// shut closes one end. The other hears of it after what was sent before, unless
+// the connection is reset: then that is lost.
+func (w *world) shut(c *conn, by int) {
+	e := &c.ends[by]
+	e.state = shut
+	if other := c.ends[1-by].state; other == shut || other == outside {
+		return
+	}
+	c.reset = c.reset || w.oneIn(2)
+	e.arrive = max(w.now+w.weather.lag(w), e.arrive)
+	w.at(e.arrive, func() { w.lost(c, 1-by) })
+}
+
+// vanish takes one end away without a word. The other notices after a while.
+func (w *world) vanish(c *conn, by int) {
+	c.ends[by].state = shut
+	c.reset = true
+	w.after(w.between(silentTime/2, silentTime), func() { w.lost(c, 1-by) })
+}
+
+// cut breaks a connection in the middle: both ends hear of it, each at its time.
+func (w *world) cut(c *conn) {
+	w.faults++
+	c.reset = w.oneIn(2)
+	for i := range c.ends {
+		w.after(w.weather.lag(w), func() { c.reset = true; w.lost(c, i) })
+	}
+}
+
+// lost tells an end that its connection is gone.
+func (w *world) lost(c *conn, to int) {
+	e := &c.ends[to]
+	switch {
+	case e.state == shut || e.state == outside:
+	case e.host == nil:
+		e.state = shut
+		w.server.leave(c)
+	case e.host.life == e.life:
+		w.tell(e.host, happening{node.Down{}, &held{c, to}})
+	}
+}

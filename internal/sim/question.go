@@ -1,0 +1,134 @@
+package sim
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"catenary/internal/answer"
+	"catenary/internal/server/tally"
+)
+
+// An asked question is what the server has asked, and what it counts.
+type asked struct {
+	id          uint64
+	kind        kind
+	at, expires time.Duration
+	letter      []byte
+	sealed      []byte
+	tally       *tally.Tally
+	names       map[int]bool // machines counted when last looked
+}
+
+// A kind of question says what each machine answers.
+type kind uint8
+
+const (
+	// census: each machine says a row of its own, one that all share, and one
+	// that it shares with every third machine.
+	census kind = iota
+	// crowd: each machine says the same rows, more than a message may hold.
+	crowd
+)
+
+func (k kind) String() string { return [...]string{"census", "crowd"}[k] }
+
+// crowdRows are more than answer.ChainLimits let through.
+var crowdRows = func() []answer.Row {
+	rows := make([]answer.Row, answer.ChainLimits.Rows+500)
+	for i := range rows {
+		rows[i] = rowKey.Row([]answer.Cell{{"crowd"}, {strconv.Itoa(i)}})
+	}
+	return rows
+}()
+
+// answerOf is what a machine says.
+func (q *asked) answerOf(h *host) ([]answer.Row, answer.Counts) {
+	if q.kind == crowd {
+		return crowdRows, answer.Counts{Passed: 1}
+	}
+	return []answer.Row{
+		rowKey.Row([]answer.Cell{{"machine"}, {strconv.Itoa(h.index)}}),
+		rowKey.Row([]answer.Cell{{"all"}, {""}}),
+		rowKey.Row([]answer.Cell{{"group"}, {strconv.Itoa(h.index % 3)}}),
+	}, countsOf(h.index)
+}
+
+// countsOf are the sums that a machine adds to.
+func countsOf(machine int) answer.Counts {
+	one := func(divisor int) uint64 {
+		if machine%divisor == 0 {
+			return 1
+		}
+		return 0
+	}
+	return answer.Counts{Passed: one(2), Errors: one(3), NoResults: one(5)}
+}
+
+// check compares a result with the truth: each machine's own row is there at
+// most once, and everything else is the sum over the machines whose rows are.
+func (q *asked) check() error {
+	r := q.tally.Result()
+	if q.kind == crowd {
+		return checkCrowd(r)
+	}
+	names := map[int]bool{}
+	groups := map[string]uint64{}
+	var want answer.Counts
+	for _, row := range r.Rows.List {
+		if row.Cells[0][0] != "machine" {
+			continue
+		}
+		n, err := strconv.Atoi(row.Cells[1][0])
+		if err != nil {
+			return err
+		}
+		if row.Count != 1 {
+			return fmt.Errorf("counts machine %d %d times", n, row.Count)
+		}
+		names[n] = true
+		groups[strconv.Itoa(n%3)]++
+		want = want.Add(countsOf(n))
+	}
+	q.names = names
+	if got := (answer.Counts{Passed: uint64(r.Passed), Errors: uint64(r.Errors), NoResults: uint64(r.NoResults)}); got != want {
+		return fmt.Errorf("sums are %+v, want %+v", got, want)
+	}
+	if r.Answered != len(names) {
+		return fmt.Errorf("says that %d machines answered, but has rows of %d", r.Answered, len(names))
+	}
+	for _, row := range r.Rows.List {
+		want := uint64(1)
+		switch row.Cells[0][0] {
+		case "all":
+			want = uint64(len(names))
+		case "group":
+			want = groups[row.Cells[1][0]]
+			delete(groups, row.Cells[1][0])
+		}
+		if row.Count != want {
+			return fmt.Errorf("row %v counts %d, want %d", row.Cells, row.Count, want)
+		}
+	}
+	if len(groups) > 0 {
+		return fmt.Errorf("rows of groups %v are missing", groups)
+	}
+	return nil
+}
+
+// checkCrowd: the rows that were kept are those with the smallest hashes, and
+// count everyone.
+func checkCrowd(r tally.Result) error {
+	for _, row := range r.Rows.List {
+		if row.Count != uint64(r.Answered) {
+			return fmt.Errorf("row %v counts %d, want %d", row.Cells, row.Count, r.Answered)
+		}
+	}
+	if r.Passed != r.Answered {
+		return fmt.Errorf("%d machines passed of %d", r.Passed, r.Answered)
+	}
+	if kept := len(r.Rows.List); r.Answered > 0 && kept != answer.ChainLimits.Rows {
+		return fmt.Errorf("%d rows were kept, want %d", kept, answer.ChainLimits.Rows)
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+// Package sim is the world in one goroutine: machines that are real
+// [node.Node]s, a server made of the real roster and tally, the network between
+// them with its faults, and checkers that look on after every step. Time is
+// virtual and all chance comes from one seed, so that a seed is a story that
+// can be told again.
+//
+// The machines' hosts are deliberately dumb. They keep the connections that
+// they were told to keep and nothing else; whatever goes right, the nodes did.
+// Every message goes through package wire, there and back.
+package sim
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+)
+
+// Options say how a run is watched.
+type Options struct {
+	Trace io.Writer // gets one line of text for each event and effect; nil for none
+}
+
+// A Report is what happened in a run.
+type Report struct {
+	Seed      uint64
+	Machines  int
+	LANs      int
+	Events    int           // steps of all nodes
+	Faults    int           // crashes, cuts, walls, …
+	Virtual   time.Duration // how long it took in the simulated world
+	Questions int
+	Answers   int           // machines counted, over all questions
+	Frames    int           // messages on all connections
+	Bytes     int64         // … and their size
+	Closed    time.Duration // longest time in which a chain closed again after a crash in its middle
+	Hash      uint64        // of everything that happened
+}
+
+const (
+	bootTime  = time.Minute     // within which the machines start
+	stormTime = 4 * time.Minute // of faults of every kind
+	roughTime = time.Minute     // of faults that nobody's answer may be lost by
+
+	// healTime is how long a chain may take to stand in order after a storm of
+	// any kind. The server forgets a dead machine after 4 minutes; its former
+	// neighbours are told within 90 s and may have 10 silent candidates to dial.
+	healTime = 4*time.Minute + 90*time.Second + 40*time.Second
+	// mendTime is the same when no machine has died: two seeking rounds.
+	mendTime = 4 * time.Minute
+	// answerTime is how long an ordinary question may take, sensors included.
+	answerTime = 40 * time.Second
+	// closeMax is how long a chain may stay open after a crash in calm weather.
+	closeMax = time.Second
+)
+
+// Run plays the story of a seed: a storm, after which the chains must stand
+// again; a rough phase, in which no answer may be lost; a crash in calm weather,
+// after which the chain must close at once; in some, a machine that cannot
+// register and a server that starts anew. The error names the first law that
+// was broken.
+func Run(seed uint64, opt Options) (rep Report, err error) {
+	w := newWorld(seed, opt.Trace)
+	defer func() {
+		// A node may panic only by a bug; the seed must not be lost with it.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("seed %d after %v: panic: %v\n%s", seed, w.now, p, debug.Stack())
+		}
+	}()
+	w.drawWeather()
+	w.story()
+	return w.report(), w.err
+}
+
+func (w *world) story() {
+	w.boot(bootTime)
+	w.storm(bootTime + stormTime)
+	w.clear()
+	w.ensureOne()
+	w.run(healTime)
+	w.checkHealed()
+	w.askAndCheck()
+
+	w.rough(roughTime)
+	w.clear()
+	w.run(mendTime)
+	w.checkRough()
+	w.checkHealed()
+
+	w.weather.calm()
+	w.run(time.Minute) // whoever was slow catches up
+	w.crashInTheMiddle()
+	w.askAndCheck()
+	if w.oneIn(3) {
+		w.stranger()
+	}
+	if w.oneIn(3) {
+		w.afterRestart()
+	}
+	w.checkAll()
+}
+
+func (w *world) report() Report {
+	r := Report{
+		Seed: w.seed, Machines: len(w.hosts), LANs: w.lans, Events: w.events, Faults: w.faults,
+		Virtual: w.now, Questions: len(w.server.asked),
+		Closed: w.closed, Hash: w.hash.Sum64(),
+	}
+	for _, t := range w.traffic {
+		r.Frames += t.frames
+		r.Bytes += t.bytes
+	}
+	for _, q := range w.server.asked {
+		r.Answers += q.tally.Progress().Answered
+	}
+	return r
+}
+
+// fail notes the first law that was broken, and ends the story.
+func (w *world) fail(format string, args ...any) {
+	if w.err == nil {
+		w.err = fmt.Errorf("seed %d after %v: %w", w.seed, w.now, fmt.Errorf(format, args...))
+		w.say(nil, "!!", w.err)
+	}
+}

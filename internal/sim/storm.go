@@ -1,0 +1,283 @@
+package sim
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"catenary/internal/endpoint"
+	"catenary/internal/seal"
+	"catenary/internal/wire"
+)
+
+// A weather is the ordinary conditions of a seed: each has its own, not only
+// its own dice.
+type weather struct {
+	lagMin, lagMax time.Duration // one-way delay of the network
+	cpuMin, cpuMax time.Duration // that a slow machine takes for each event
+	slowCPU        int           // one machine in so many has a slow processor; 0: none
+	work           time.Duration // that a sensor usually takes, at most
+	heavy          time.Duration // and one in twenty of a slow machine
+	hold           time.Duration
+	together       bool // all machines start at once
+	faults         int
+	intervals      wire.Intervals
+}
+
+func fairWeather() weather {
+	return weather{
+		lagMin: 500 * time.Microsecond, lagMax: time.Millisecond,
+		work: 5 * time.Millisecond, heavy: 5 * time.Millisecond, hold: 100 * time.Millisecond,
+		intervals: wire.Intervals{
+			NormalMin: 30 * time.Second, NormalMax: 90 * time.Second,
+			InitialMin: 2 * time.Hour, InitialMax: 6 * time.Hour,
+		},
+	}
+}
+
+// calm takes the slowness out of the machines.
+func (x *weather) calm() { x.slowCPU = 0 }
+
+func (x *weather) lag(w *world) time.Duration { return w.between(x.lagMin, x.lagMax) }
+
+func (x *weather) cpu(w *world, h *host) time.Duration {
+	if x.slowCPU == 0 || h.index%x.slowCPU != 0 {
+		return 0
+	}
+	return w.between(x.cpuMin, x.cpuMax)
+}
+
+func (x *weather) sensor(w *world, h *host) time.Duration {
+	if h.slow && w.oneIn(3) {
+		return w.between(x.work, x.heavy)
+	}
+	return w.between(x.work/10, x.work)
+}
+
+// drawWeather makes the seed's world: its LANs, its machines and its weather.
+func (w *world) drawWeather() {
+	x := &w.weather
+	switch w.rng.IntN(3) {
+	case 0: // every delay is the same, so that things happen at the same moment
+		x.lagMin, x.lagMax = 20*time.Millisecond, 20*time.Millisecond
+	case 1:
+		x.lagMin, x.lagMax = time.Millisecond, 50*time.Millisecond
+	}
+	if w.oneIn(2) {
+		x.slowCPU = 2 + w.rng.IntN(6)
+		x.cpuMax = w.upto(80 * time.Millisecond)
+	}
+	if w.oneIn(2) {
+		x.work, x.heavy = 200*time.Millisecond, 20*time.Second
+	}
+	if w.oneIn(3) {
+		x.hold = w.between(20*time.Millisecond, time.Second).Truncate(time.Millisecond)
+	}
+	x.together = w.oneIn(3)
+	x.faults = w.rng.IntN(80)
+	if w.oneIn(2) {
+		x.intervals.NormalMin, x.intervals.NormalMax = 10*time.Second, 20*time.Second
+	}
+	if w.oneIn(3) {
+		x.intervals.InitialMin, x.intervals.InitialMax = time.Minute, 5*time.Minute
+	}
+	w.drawMachines()
+}
+
+func (w *world) drawMachines() {
+	w.lans = 1 + w.rng.IntN(3)
+	skewed := w.oneIn(2)
+	shut := w.oneIn(3) // one machine of each LAN cannot be dialled by anyone
+	total := 2 + w.rng.IntN(16)
+	var places []endpoint.Place
+	for i := range total {
+		lan := byte(w.rng.IntN(w.lans))
+		port := uint16(17472)
+		if w.oneIn(4) {
+			port += uint16(w.rng.IntN(3)) // several clients on one machine
+		}
+		addr := netip.AddrFrom4([4]byte{10, 0, lan, byte(1 + w.rng.IntN(254))})
+		places = append(places, endpoint.Place{Addr: netip.AddrPortFrom(addr, port), ID: endpoint.ID{15: byte(i + 1)}})
+	}
+	slices.SortFunc(places, endpoint.Place.Compare)
+	closed := map[netip.Prefix]bool{}
+	for _, p := range places {
+		h := w.addHost(p)
+		h.slow = w.oneIn(3)
+		if skewed {
+			h.clock = w.between(-10*time.Hour, 10*time.Hour)
+		}
+		if w.oneIn(20) {
+			h.observed = netip.AddrFrom4([4]byte{192, 0, 2, byte(h.index)})
+		}
+		if lan := w.server.roster.Boundaries().LAN(h.observed); shut && !closed[lan] && w.oneIn(3) {
+			h.closed, closed[lan] = true, true
+		}
+	}
+}
+
+// boot starts all machines but a few late ones.
+func (w *world) boot(within time.Duration) {
+	w.server.tidy()
+	for _, h := range w.hosts {
+		switch {
+		case w.oneIn(10):
+		case w.weather.together:
+			w.at(time.Second, func() { w.start(h) })
+		default:
+			w.at(w.upto(within), func() { w.start(h) })
+		}
+	}
+}
+
+// storm lets everything happen that may happen.
+func (w *world) storm(d time.Duration) {
+	for range w.weather.faults {
+		at := w.upto(d)
+		w.at(w.now+at, func() { w.fault(d - at) })
+	}
+	for range 2 + w.rng.IntN(5) {
+		w.at(w.now+w.upto(d), func() { w.askSome() })
+	}
+	w.run(d)
+}
+
+// fault is one stroke of bad luck. What it starts ends within the given time.
+func (w *world) fault(left time.Duration) {
+	h := w.hosts[w.rng.IntN(len(w.hosts))]
+	switch w.rng.IntN(8) {
+	case 0, 1:
+		w.faults++
+		w.stop(h, w.oneIn(3))
+		if !w.oneIn(4) {
+			w.after(w.between(time.Millisecond, 30*time.Second), func() { w.start(h) })
+		}
+	case 2:
+		w.start(h)
+	default:
+		w.mishap(h, left)
+	}
+}
+
+// mishap is bad luck that ends nobody, and by which no answer may be lost.
+func (w *world) mishap(h *host, left time.Duration) {
+	w.faults++
+	switch w.rng.IntN(7) {
+	case 0, 1:
+		wall := [2]*host{h, w.hosts[w.rng.IntN(len(w.hosts))]}
+		w.say(h, "--", fmt.Sprintf("cannot dial %v", wall[1]))
+		w.walls[wall] = true
+		w.after(w.upto(left)+1, func() { delete(w.walls, wall) })
+	case 2:
+		w.say(h, "--", "cannot reach the server")
+		h.cutOff = true
+		for _, x := range slices.Clone(h.conns) {
+			if x.conn.ends[1-x.end].host == nil {
+				w.after(w.upto(silentTime), func() { w.cut(x.conn) })
+			}
+		}
+		w.after(w.upto(left)+1, func() { h.cutOff = false })
+	case 3:
+		w.say(h, "--", "is suspended")
+		h.free = max(h.free, w.now+w.upto(10*time.Second))
+	case 4:
+		w.forge(h)
+	default:
+		if len(h.conns) > 0 {
+			w.say(h, "--", "a connection breaks")
+			w.cut(h.conns[w.rng.IntN(len(h.conns))].conn)
+		}
+	}
+}
+
+// askSome asks a question, rarely many at once.
+func (w *world) askSome() *asked {
+	switch {
+	case w.oneIn(100):
+		for range 40 { // more than may be under way on a link
+			w.server.ask(census, time.Minute)
+		}
+	case w.oneIn(100):
+		return w.server.ask(crowd, 5*time.Minute)
+	}
+	return w.server.ask(census, []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute, time.Hour}[w.rng.IntN(4)])
+}
+
+// forge lets a neighbour behave as no node does.
+func (w *world) forge(h *host) {
+	if len(h.conns) == 0 {
+		return
+	}
+	x := h.conns[w.rng.IntN(len(h.conns))]
+	from := 1 - x.end
+	if x.conn.ends[0].state != up || x.conn.ends[1].state != up || x.conn.ends[from].host == nil {
+		return
+	}
+	w.say(h, "--", "is lied to")
+	w.send(x.conn, from, w.encode(w.lie()))
+}
+
+// lie is a message that must lead to nothing.
+func (w *world) lie() wire.Message {
+	letter := wire.Letter{
+		Question: 1 << 40, Issued: epoch.Add(w.now), Life: time.Minute, Hold: time.Second, Limit: time.Second,
+		Key: rowKey, Plan: []byte{1},
+	}.Append(nil)
+	k := w.keys
+	switch w.rng.IntN(6) {
+	case 0: // a key that nobody vouches for
+		return wire.Question{Sealed: seal.Sign(k.stranger.private, seal.Question, letter)}
+	case 1: // the right key's name on another's signature
+		sealed := seal.Sign(k.signing.private, seal.Question, letter)
+		sealed[len(sealed)-1] ^= 1
+		return wire.Question{Sealed: sealed}
+	case 2: // sealed for something else
+		return wire.Question{Sealed: seal.Sign(k.signing.private, seal.Sensor, letter)}
+	case 3: // genuine, but perhaps of long ago
+		if n := len(w.server.asked); n > 0 {
+			return wire.Question{Sealed: w.server.asked[w.rng.IntN(n)].sealed}
+		}
+		return wire.Ack{Seq: 1}
+	case 4: // at most one side may say this
+		return wire.Ack{}
+	}
+	return wire.Enrol{Version: wire.Version}
+}
+
+// rough lets happen what loses no answer, and asks all the while.
+func (w *world) rough(d time.Duration) {
+	start := w.now
+	for range w.rng.IntN(30) {
+		at := w.upto(d)
+		w.at(start+at, func() { w.mishap(w.hosts[w.rng.IntN(len(w.hosts))], d-at) })
+	}
+	for range 1 + w.rng.IntN(3) {
+		w.at(start+w.upto(d), func() { w.roughly = append(w.roughly, w.server.ask(census, time.Hour)) })
+	}
+	for _, h := range w.hosts {
+		if h.node == nil && w.oneIn(4) {
+			w.at(start+w.upto(d), func() { w.start(h) })
+		}
+	}
+	w.run(d)
+}
+
+// ensureOne starts a machine if none has survived.
+func (w *world) ensureOne() {
+	for _, h := range w.hosts {
+		if h.node != nil {
+			return
+		}
+	}
+	w.start(w.hosts[w.rng.IntN(len(w.hosts))])
+}
+
+// clear ends what bad luck has begun, except that machines that are down stay
+// down.
+func (w *world) clear() {
+	clear(w.walls)
+	for _, h := range w.hosts {
+		h.cutOff = false
+	}
+}

@@ -1,0 +1,200 @@
+package sim
+
+import (
+	"container/heap"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"catenary/internal/endpoint"
+	"catenary/internal/seal"
+	"catenary/internal/wire"
+)
+
+// epoch is when every story begins, by the server's clock.
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// A world is a server, its machines and the network between them, on one clock
+// and from one seed.
+type world struct {
+	seed    uint64
+	rng     *rand.Rand
+	now     time.Duration // since epoch
+	todo    queue
+	order   int // breaks ties in todo
+	weather weather
+	hosts   []*host // in the order of their places
+	byPlace map[endpoint.Place]*host
+	lans    int
+	server  *server
+	walls   map[[2]*host]bool // dials from one to the other vanish
+	keys    keys
+
+	roughly []*asked // questions of the rough phase, all of which must be answered in full
+	closed  time.Duration
+
+	events, faults int
+	decoded        int
+	traffic        [kinds]traffic // by kind of message
+	unwatched      bool           // counts are checked at the end only
+	hash           hash.Hash64
+	scratch        []byte
+	trace          io.Writer
+	err            error // the first law that was broken
+}
+
+func newWorld(seed uint64, trace io.Writer) *world {
+	w := &world{
+		seed: seed, trace: trace,
+		rng:   rand.New(rand.NewPCG(seed, 0x73696d)),
+		walls: map[[2]*host]bool{}, byPlace: map[endpoint.Place]*host{},
+		hash: fnv.New64a(),
+		keys: newKeys(),
+	}
+	w.weather = fairWeather()
+	w.server = newServer(w)
+	return w
+}
+
+// ---- time and chance ----
+
+type item struct {
+	at    time.Duration
+	order int
+	do    func()
+}
+
+type queue []item
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(i, j int) bool {
+	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].order < q[j].order
+}
+func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)   { *q = append(*q, x.(item)) }
+func (q *queue) Pop() any {
+	old := *q
+	x := old[len(old)-1]
+	old[len(old)-1].do = nil
+	*q = old[:len(old)-1]
+	return x
+}
+
+// at lets something happen at a moment.
+func (w *world) at(t time.Duration, do func()) {
+	w.order++
+	heap.Push(&w.todo, item{max(t, w.now), w.order, do})
+}
+
+func (w *world) after(d time.Duration, do func()) { w.at(w.now+d, do) }
+
+// run lets time pass, until a law is broken.
+func (w *world) run(d time.Duration) {
+	w.runUntil(w.now+d, func() bool { return false })
+}
+
+// runUntil lets time pass until the end or until done says so, and reports
+// which.
+func (w *world) runUntil(end time.Duration, done func() bool) bool {
+	for w.err == nil && len(w.todo) > 0 && w.todo[0].at <= end {
+		it := heap.Pop(&w.todo).(item)
+		w.now = it.at
+		it.do()
+		if done() {
+			return true
+		}
+	}
+	if w.err == nil {
+		w.now = end
+	}
+	return false
+}
+
+// upto draws a duration evenly below d.
+func (w *world) upto(d time.Duration) time.Duration { return time.Duration(w.rng.Int64N(int64(d))) }
+
+// between draws a duration evenly, both bounds included.
+func (w *world) between(a, b time.Duration) time.Duration { return a + w.upto(b-a+1) }
+
+// oneIn is true once in n draws.
+func (w *world) oneIn(n int) bool { return w.rng.IntN(n) == 0 }
+
+// ---- record ----
+
+// A mark says what kind of thing went into the hash.
+type mark byte
+
+const (
+	markEvent mark = iota + 1
+	markEffect
+	markFrame
+	markServer
+)
+
+// note mixes what happened into the hash that two runs of a seed must share.
+func (w *world) note(m mark, h *host, what uint64, body []byte) {
+	b := binary.BigEndian.AppendUint64(w.scratch[:0], uint64(w.now))
+	b = append(b, byte(m))
+	if h != nil {
+		b = binary.BigEndian.AppendUint64(b, uint64(h.index)<<32|h.life)
+	}
+	b = binary.BigEndian.AppendUint64(b, what)
+	b = append(b, body...)
+	w.scratch = b
+	w.hash.Write(b)
+}
+
+// say writes a line of the trace.
+func (w *world) say(h *host, arrow string, what any) {
+	if w.trace == nil {
+		return
+	}
+	name := "world"
+	if h != nil {
+		name = h.String()
+	}
+	text := fmt.Sprintf("%T%+v", what, what)
+	if s, ok := what.(string); ok {
+		text = s
+	} else if err, ok := what.(error); ok {
+		text = err.Error()
+	}
+	if _, err := fmt.Fprintf(w.trace, "%12.6f  %-8s %s %s\n", w.now.Seconds(), name, arrow, text); err != nil {
+		w.trace = nil // nobody reads any more
+	}
+}
+
+// traffic is how much of a kind of message was sent.
+type traffic struct {
+	frames int
+	bytes  int64
+}
+
+const kinds = wire.KindEnrolled + 1
+
+// sent sums the traffic of some kinds.
+func (w *world) sent(of ...wire.Kind) traffic {
+	var sum traffic
+	for _, k := range of {
+		sum.frames += w.traffic[k].frames
+		sum.bytes += w.traffic[k].bytes
+	}
+	return sum
+}
+
+// keys are the installation's: the root, and the key that signs questions.
+type keys struct {
+	root, signing, stranger keyPair
+	voucher                 []byte
+}
+
+func newKeys() keys {
+	k := keys{root: keyFrom(1), signing: keyFrom(2), stranger: keyFrom(3)}
+	const year = 365 * 24 * time.Hour
+	k.voucher = seal.Vouch(k.root.private, k.signing.public, epoch.Add(-year), epoch.Add(year))
+	return k
+}
