@@ -20,6 +20,7 @@ import (
 
 	"catenary/internal/demo"
 	"catenary/internal/fault"
+	"catenary/internal/sensor"
 	"catenary/internal/server"
 	"catenary/internal/server/api"
 	"catenary/internal/server/store"
@@ -205,6 +206,10 @@ type engine struct{ *server.Server }
 
 func (e engine) Ask(ctx context.Context, a api.Asking) (uint64, error) {
 	return e.Server.Ask(ctx, server.Asking{Question: a.Question, Life: a.Expire, ComputerID: a.ComputerID, UserID: a.UserID})
+}
+
+func (e engine) CreateSensor(ctx context.Context, d sensor.Sensor) (store.Sensor, error) {
+	return e.Server.CreateSensor(ctx, d, api.UserOf(ctx).Name)
 }
 
 const (

@@ -132,12 +132,6 @@ func (s *Server) admit(ctx context.Context, m wire.Enrol) (wire.Enrolled, error)
 	if m.Version != wire.Version {
 		return wire.Enrolled{}, refuse(wire.Forbidden, "protocol version %d is not served here; this server speaks %d", m.Version, wire.Version)
 	}
-	if err := s.store.UseSecret(ctx, store.HashOf(string(m.Secret)), now); err != nil {
-		if fault.KindOf(err) == fault.Denied {
-			return wire.Enrolled{}, refuse(wire.Forbidden, "%v", err)
-		}
-		return wire.Enrolled{}, err
-	}
 	for range admitTries {
 		var id endpoint.ID
 		var number [4]byte
@@ -152,9 +146,12 @@ func (s *Server) admit(ctx context.Context, m wire.Enrol) (wire.Enrolled, error)
 			ID: id, ComputerID: binary.BigEndian.Uint32(number[:])>>1 | 1, Name: m.Name,
 			Key: keyHash(m.Key), Enrolled: now,
 		}
-		err = s.store.CreateClient(ctx, c)
-		if fault.KindOf(err) == fault.Conflict {
+		err = s.enrolments.join(ctx, &store.Enrolment{Secret: store.HashOf(string(m.Secret)), Client: c})
+		switch fault.KindOf(err) {
+		case fault.Conflict:
 			continue
+		case fault.Denied:
+			return wire.Enrolled{}, refuse(wire.Forbidden, "%v", err)
 		}
 		if err != nil {
 			return wire.Enrolled{}, err

@@ -122,15 +122,16 @@ func (s *Server) Clients(ctx context.Context) []endpoint.Status {
 	return out
 }
 
-// CreateSensor signs and stores a script sensor and puts it in the catalogue.
-func (s *Server) CreateSensor(ctx context.Context, d sensor.Sensor) (store.Sensor, error) {
+// CreateSensor signs and stores a script sensor that a user has made, and puts
+// it in the catalogue.
+func (s *Server) CreateSensor(ctx context.Context, d sensor.Sensor, by string) (store.Sensor, error) {
 	if d.Native() {
 		return store.Sensor{}, fault.New(fault.Invalid, "sensor %q has no script", d.Name)
 	}
 	now := time.Now()
 	encoded := d.Append(nil)
 	rec, err := s.store.CreateSensor(ctx, store.Sensor{
-		Name: d.Name, Definition: encoded, Signed: s.keys.Sign(seal.Sensor, encoded), Created: now, Modified: now,
+		Name: d.Name, Definition: encoded, Signed: s.keys.Sign(seal.Sensor, encoded), Created: now, Modified: now, ModifiedBy: by,
 	})
 	if err != nil {
 		return store.Sensor{}, err

@@ -11,10 +11,11 @@ import (
 )
 
 // A writing is what goes to the database behind the hub's back: registrations,
-// or the end of a question.
+// the end of a question, or the end of history.
 type writing struct {
 	touches []store.Touch
 	close   closing
+	forget  time.Time // questions closed before then; zero: none
 }
 
 type closing struct {
@@ -39,6 +40,11 @@ func (s *Server) write() {
 		if w.close.question != 0 {
 			if err := s.closeQuestion(ctx, w.close); err != nil {
 				s.log.Error("question's result not kept", "question", w.close.question, "because", err)
+			}
+		}
+		if !w.forget.IsZero() {
+			if _, err := s.store.DeleteQuestions(ctx, w.forget); err != nil {
+				s.log.Error("old questions not removed", "because", err)
 			}
 		}
 		cancel()

@@ -28,8 +28,8 @@ type hub struct {
 	leaders   map[*leader]struct{}
 	highest   uint64 // number of the newest question
 	touched   map[endpoint.ID]bool
-	nextTidy  time.Time
 	nextWrite time.Time
+	forgotten time.Time // until when closed questions were removed
 }
 
 // A machine is what the hub knows of an enrolled client.
@@ -60,6 +60,8 @@ type leader struct {
 const (
 	tidyEvery  = time.Second     // how often what is too old is looked for
 	writeEvery = 2 * time.Second // how often registrations are written behind
+	historyFor = 7 * 24 * time.Hour
+	forgetEach = time.Hour // how often what is older is removed
 
 	// replyMax bounds the questions in one registration's reply, in bytes; the
 	// rest comes along the chain or with the next one.
@@ -117,6 +119,9 @@ func (h *hub) tidy(now time.Time) {
 	if !now.Before(h.nextWrite) {
 		h.nextWrite = now.Add(writeEvery)
 		h.writeTouches()
+	}
+	if until := now.Add(-historyFor); until.Sub(h.forgotten) >= forgetEach && h.writeBehind(writing{forget: until}) {
+		h.forgotten = until
 	}
 	h.metrics.clients.Set(float64(h.roster.Len()))
 	h.metrics.lans.Set(float64(h.roster.LANs()))

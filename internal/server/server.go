@@ -59,8 +59,10 @@ type Server struct {
 	content atomic.Pointer[content] // the catalogue as of now
 	calls   chan func(*hub)
 	written chan writing
-	worker  sync.WaitGroup
-	stopped chan struct{} // closed when the hub takes no more calls
+	// enrolments waits for the database on behalf of machines that enrol.
+	enrolments enrolments
+	worker     sync.WaitGroup
+	stopped    chan struct{} // closed when the hub takes no more calls
 }
 
 // content is the catalogue and the signed definitions of its script sensors.
@@ -92,6 +94,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 		calls:   make(chan func(*hub), callsMax),
 		written: make(chan writing, 1),
 		stopped: make(chan struct{}),
+
+		enrolments: newEnrolments(db),
 	}
 	s.metrics = newMetrics()
 	if err := s.open(ctx); err != nil {
@@ -153,6 +157,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	var writer sync.WaitGroup
 	writer.Go(s.write)
+	s.worker.Go(func() { s.enrolments.run(ctx) })
 	s.worker.Go(func() { s.accept(ctx, s.trust.FromClients(cert)) })
 	s.log.Info("server started", "clients", s.listen.Addr(), "installation", s.keys.Installation, "enrolled", len(enrolled))
 	h.run(ctx)

@@ -32,11 +32,16 @@ func clientID(n int) (id endpoint.ID) {
 func BenchmarkTouch1000Clients(b *testing.B) {
 	const all, batch = 20_000, 1000
 	s := benchStore(b)
-	for n := range all {
+	if err := s.CreateSecret(b.Context(), Secret{Hash: HashOf("a"), Expires: noon.Add(time.Hour), Uses: all}); err != nil {
+		b.Fatal(err)
+	}
+	list := make([]*Enrolment, all)
+	for n := range list {
 		id := clientID(n)
-		if err := s.CreateClient(b.Context(), Client{ID: id, ComputerID: uint32(n), Key: HashOf(id.String()), Enrolled: noon}); err != nil {
-			b.Fatal(err)
-		}
+		list[n] = &Enrolment{Secret: HashOf("a"), Client: Client{ID: id, ComputerID: uint32(n), Key: HashOf(id.String()), Enrolled: noon}}
+	}
+	if err := s.Enrol(b.Context(), noon, list); err != nil {
+		b.Fatal(err)
 	}
 	touches := make([]Touch, batch)
 	round := 0

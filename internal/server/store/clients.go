@@ -43,19 +43,6 @@ func (r clientRow) client() Client {
 	return c
 }
 
-// CreateClient adds an enrolled machine. An ID, computer ID or key that exists
-// already is a Conflict.
-func (s *Store) CreateClient(ctx context.Context, c Client) error {
-	r := clientRow{
-		ID: c.ID[:], ComputerID: c.ComputerID, Name: c.Name, Key: c.Key[:], Enrolled: micros(c.Enrolled),
-		Registered: micros(c.Registered), Incarnation: int64(c.Incarnation), Sequence: int64(c.Sequence),
-	}
-	if _, err := s.write.NewInsert().Model(&r).Exec(ctx); err != nil {
-		return failed(err, "client %v", c.ID)
-	}
-	return nil
-}
-
 // ClientByID finds a machine by its ID.
 func (s *Store) ClientByID(ctx context.Context, id endpoint.ID) (Client, error) {
 	var r clientRow

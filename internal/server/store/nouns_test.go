@@ -213,17 +213,23 @@ func TestClients(t *testing.T) {
 	ctx := t.Context()
 	one := Client{ID: endpoint.ID{1}, ComputerID: 11, Name: "one", Key: HashOf("1"), Enrolled: noon}
 	two := Client{ID: endpoint.ID{2}, ComputerID: 22, Name: "two", Key: HashOf("2"), Enrolled: noon}
-	must(t, s.CreateClient(ctx, one))
-	must(t, s.CreateClient(ctx, two))
+	must(t, s.CreateSecret(ctx, Secret{Hash: HashOf("a"), Created: noon, Expires: noon.Add(time.Hour), Uses: 2}))
+	enrolOne := func(c Client) error {
+		e := &Enrolment{Secret: HashOf("a"), Client: c}
+		must(t, s.Enrol(ctx, noon, []*Enrolment{e}))
+		return e.Err
+	}
+	must(t, enrolOne(one))
 	for what, c := range map[string]Client{
 		"id":          {ID: one.ID, ComputerID: 33, Key: HashOf("3")},
 		"computer id": {ID: endpoint.ID{3}, ComputerID: 11, Key: HashOf("3")},
 		"key":         {ID: endpoint.ID{3}, ComputerID: 33, Key: HashOf("1")},
 	} {
-		if err := s.CreateClient(ctx, c); fault.KindOf(err) != fault.Conflict {
+		if err := enrolOne(c); fault.KindOf(err) != fault.Conflict {
 			t.Errorf("the same %s twice: %v, want a conflict", what, err)
 		}
 	}
+	must(t, enrolOne(two)) // the conflicts have used nothing up
 	must(t, s.TouchClients(ctx, []Touch{
 		{ID: one.ID, Name: "new", Registered: noon.Add(2 * time.Second), Incarnation: 1 << 63, Sequence: 2},
 		{ID: endpoint.ID{9}, Name: "gone", Registered: noon},
@@ -241,28 +247,65 @@ func TestClients(t *testing.T) {
 	must(t, s.TouchClients(ctx, nil))
 }
 
-func TestUseSecret(t *testing.T) {
+// useSecret lets a machine of its own in with the secret.
+func useSecret(t *testing.T, s *Store, n int, secret string, now time.Time) error {
+	e := &Enrolment{Secret: HashOf(secret), Client: Client{ID: clientID(n), ComputerID: uint32(n), Key: HashOf(fmt.Sprint(n)), Enrolled: now}}
+	must(t, s.Enrol(t.Context(), now, []*Enrolment{e}))
+	return e.Err
+}
+
+func TestEnrolSecret(t *testing.T) {
 	s := open(t)
 	ctx := t.Context()
 	must(t, s.CreateSecret(ctx, Secret{Hash: HashOf("a"), Name: "a", Created: noon, Expires: noon.Add(time.Hour), Uses: 1}))
 	wantKind(t, s.CreateSecret(ctx, Secret{Hash: HashOf("a"), Name: "b"}), fault.Conflict, "already exists")
-	wantKind(t, s.UseSecret(ctx, HashOf("a"), noon.Add(time.Hour)), fault.Denied, "enrolment secret: expired 2026-11-22T13:00:00Z")
-	must(t, s.UseSecret(ctx, HashOf("a"), noon.Add(time.Hour-time.Microsecond)))
-	wantKind(t, s.UseSecret(ctx, HashOf("a"), noon), fault.Denied, "enrolment secret: used up")
-	wantKind(t, s.UseSecret(ctx, HashOf("b"), noon), fault.Denied, "enrolment secret: unknown")
+	wantKind(t, useSecret(t, s, 1, "a", noon.Add(time.Hour)), fault.Denied, "enrolment secret: expired 2026-11-22T13:00:00Z")
+	must(t, useSecret(t, s, 2, "a", noon.Add(time.Hour-time.Microsecond)))
+	wantKind(t, useSecret(t, s, 3, "a", noon), fault.Denied, "enrolment secret: used up")
+	wantKind(t, useSecret(t, s, 4, "b", noon), fault.Denied, "enrolment secret: unknown")
 	must(t, s.DeleteSecret(ctx, HashOf("a")))
-	wantKind(t, s.UseSecret(ctx, HashOf("a"), noon), fault.Denied, "unknown")
+	wantKind(t, useSecret(t, s, 5, "a", noon), fault.Denied, "unknown")
 	wantKind(t, s.DeleteSecret(ctx, HashOf("a")), fault.NotFound, "enrolment secret")
+	list, err := s.Clients(ctx)
+	must(t, err)
+	if len(list) != 1 || list[0].ComputerID != 2 {
+		t.Errorf("enrolled are %v, want only the second", list)
+	}
 }
 
-func TestUseSecretInParallel(t *testing.T) {
+// TestEnrolTogether: of many machines in one transaction, each is let in or
+// refused by itself.
+func TestEnrolTogether(t *testing.T) {
+	const uses, machines = 20, 50
+	s := open(t)
+	must(t, s.CreateSecret(t.Context(), Secret{Hash: HashOf("a"), Created: noon, Expires: noon.Add(time.Hour), Uses: uses}))
+	list := make([]*Enrolment, machines)
+	for i := range list {
+		list[i] = &Enrolment{Secret: HashOf("a"), Client: Client{ID: clientID(i), ComputerID: uint32(i), Key: HashOf(fmt.Sprint(i)), Enrolled: noon}}
+	}
+	must(t, s.Enrol(t.Context(), noon, list))
+	enrolled := 0
+	for _, e := range list {
+		if e.Err == nil {
+			enrolled++
+			continue
+		}
+		wantKind(t, e.Err, fault.Denied, "used up")
+	}
+	same(t, enrolled, uses)
+	clients, err := s.Clients(t.Context())
+	must(t, err)
+	same(t, len(clients), uses)
+}
+
+func TestEnrolInParallel(t *testing.T) {
 	const uses, machines = 20, 50
 	s := open(t)
 	must(t, s.CreateSecret(t.Context(), Secret{Hash: HashOf("a"), Created: noon, Expires: noon.Add(time.Hour), Uses: uses}))
 	errs := make([]error, machines)
 	var all sync.WaitGroup
 	for i := range machines {
-		all.Go(func() { errs[i] = s.UseSecret(t.Context(), HashOf("a"), noon) })
+		all.Go(func() { errs[i] = useSecret(t, s, i+1, "a", noon) })
 	}
 	all.Wait()
 	enrolled := 0

@@ -2,13 +2,9 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
-
-	"catenary/internal/fault"
 )
 
 // A Secret lets machines enrol.
@@ -50,37 +46,6 @@ func (s *Store) Secrets(ctx context.Context) ([]Secret, error) {
 		return nil, failed(err, "enrolment secrets")
 	}
 	return each(rows, secretRow.secret), nil
-}
-
-// UseSecret takes one use from a secret. One that is unknown, expired or used
-// up is Denied, with the reason.
-func (s *Store) UseSecret(ctx context.Context, h Hash, now time.Time) error {
-	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-		err := one(tx.NewUpdate().Model((*secretRow)(nil)).Set("uses = uses - 1").
-			Where("hash = ? AND uses > 0 AND expires > ?", h[:], micros(now)).Exec(ctx))
-		if errors.Is(err, sql.ErrNoRows) {
-			return whyNot(ctx, tx, h, now)
-		}
-		return err
-	})
-	if err != nil {
-		return failed(err, "enrolment secret")
-	}
-	return nil
-}
-
-func whyNot(ctx context.Context, tx bun.Tx, h Hash, now time.Time) error {
-	var r secretRow
-	err := tx.NewSelect().Model(&r).Where("hash = ?", h[:]).Scan(ctx)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return fault.New(fault.Denied, "unknown")
-	case err != nil:
-		return err
-	case r.Expires <= micros(now):
-		return fault.New(fault.Denied, "expired %s", when(r.Expires).Format(time.RFC3339))
-	}
-	return fault.New(fault.Denied, "used up")
 }
 
 // DeleteSecret removes a secret, so that nobody can enrol with it any more.

@@ -85,9 +85,10 @@ func fill(t *testing.T, s *Store) {
 		must(t, err)
 	}
 	must(t, s.CloseQuestion(ctx, 1, noon.Add(time.Second), []byte("rows")))
-	must(t, s.CreateClient(ctx, Client{ID: endpoint.ID{1}, ComputerID: 1<<32 - 1, Name: "pc", Key: HashOf("key"), Enrolled: noon, Incarnation: 1<<64 - 1, Sequence: 3}))
 	must(t, s.CreateSecret(ctx, Secret{Hash: HashOf("s"), Name: "bundle", Created: noon, Expires: noon.Add(time.Hour), Uses: 5}))
-	must(t, s.UseSecret(ctx, HashOf("s"), noon))
+	e := &Enrolment{Secret: HashOf("s"), Client: Client{ID: endpoint.ID{1}, ComputerID: 1<<32 - 1, Name: "pc", Key: HashOf("key"), Enrolled: noon, Incarnation: 1<<64 - 1, Sequence: 3}}
+	must(t, s.Enrol(ctx, noon, []*Enrolment{e}))
+	must(t, e.Err)
 	must(t, s.SetSetting(ctx, "k", "v"))
 }
 
