@@ -8,6 +8,7 @@
 package answer
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -29,26 +30,20 @@ type Row struct {
 // outside can prepare rows that collide.
 type Key [16]byte
 
-// Row returns the row of the given cells, said by one machine.
+// Row returns the row of the given cells, said by one machine. Hashed is each
+// cell as the number of its texts and then each text with its length before
+// it, all lengths as varints: no two rows have the same bytes.
 func (k Key) Row(cells []Cell) Row {
 	var b []byte
 	for _, c := range cells {
+		b = binary.AppendUvarint(b, uint64(len(c)))
 		for _, text := range c {
+			b = binary.AppendUvarint(b, uint64(len(text)))
 			b = append(b, text...)
-			b = append(b, 0x1f) // unit separator: between the texts of a cell
 		}
-		b = append(b, 0x1e) // record separator: between cells
 	}
-	k0, k1 := le64(k[:8]), le64(k[8:])
+	k0, k1 := binary.LittleEndian.Uint64(k[:8]), binary.LittleEndian.Uint64(k[8:])
 	return Row{Hash: siphash.Hash(k0, k1, b), Cells: cells, Count: 1}
-}
-
-func le64(b []byte) uint64 {
-	var x uint64
-	for i := 7; i >= 0; i-- {
-		x = x<<8 | uint64(b[i])
-	}
-	return x
 }
 
 // Limits bound what one merged answer may hold.

@@ -92,6 +92,7 @@ func TestCellsDoNotRunTogether(t *testing.T) {
 	seen := map[uint64]int{}
 	for i, cells := range [][]Cell{
 		{{"a", "b"}}, {{"a"}, {"b"}}, {{"ab"}}, {{"ab"}, {}}, {{}, {"ab"}}, {{"a", "b"}, {}},
+		{{"a\x1fb"}}, {{"a\x1eb"}}, {{"a\x01b"}}, {{""}}, {{"", ""}}, {{""}, {""}},
 	} {
 		h := k.Row(cells).Hash
 		if j, ok := seen[h]; ok {

@@ -185,9 +185,9 @@ func (c *Client) meet(ctx context.Context, raw *net.TCPConn, cfg *tls.Config) (*
 	case hello.Version != wire.Version:
 		err = fmt.Errorf("protocol version %d is not ours, %d", hello.Version, wire.Version)
 	case hello.Place.ID != id.Client || hello.Place.ID == (endpoint.ID{}):
-		err = fmt.Errorf("Hello names client %v, the certificate %v", hello.Place.ID, id.Client)
+		err = fmt.Errorf("the Hello names client %v, the certificate %v", hello.Place.ID, id.Client)
 	case hello.Place.Addr.Addr() != raw.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap():
-		err = fmt.Errorf("Hello says %v, the connection comes from %v", hello.Place.Addr.Addr(), raw.RemoteAddr())
+		err = fmt.Errorf("the Hello says %v, the connection comes from %v", hello.Place.Addr.Addr(), raw.RemoteAddr())
 	default:
 		return l, hello, nil
 	}

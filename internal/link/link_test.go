@@ -3,11 +3,14 @@ package link
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -351,4 +354,17 @@ func TestReplyMayBeLarge(t *testing.T) {
 		a.Close()
 		<-r.done
 	})
+}
+
+func TestLogLevel(t *testing.T) {
+	for _, usual := range []error{io.EOF, net.ErrClosed, syscall.ECONNRESET, fmt.Errorf("read: %w", syscall.ECONNRESET)} {
+		if got := LogLevel(usual); got != slog.LevelDebug {
+			t.Errorf("%v is logged as %v", usual, got)
+		}
+	}
+	for _, worth := range []error{ErrSlow, io.ErrUnexpectedEOF, os.ErrDeadlineExceeded, errors.New("frame of 0 bytes")} {
+		if got := LogLevel(worth); got != slog.LevelInfo {
+			t.Errorf("%v is logged as %v", worth, got)
+		}
+	}
 }

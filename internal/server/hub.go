@@ -66,6 +66,9 @@ const (
 	// replyMax bounds the questions in one registration's reply, in bytes; the
 	// rest comes along the chain or with the next one.
 	replyMax = 512 << 10
+	// leadMax bounds those that a new backward leader gets at once, in bytes:
+	// half of what may wait for it on its link.
+	leadMax = 2 << 20
 )
 
 func newHub(s *Server, r *roster.Roster, enrolled []store.Client) *hub {
@@ -145,7 +148,8 @@ func (h *hub) register(now time.Time, id endpoint.ID, key store.Hash, from netip
 		Place: place, Slot: m.Slot, HasSlot: m.HasSlot, Alone: m.Place.Addr.Addr() != from,
 	})
 	if !ok {
-		return wire.Registered{}, refuse(wire.TryLater, "the LAN %v has no free slot", pl.LAN)
+		_, c.registered = h.roster.LAN(id) // it may have left another LAN for this one
+		return wire.Registered{}, refuse(wire.TryLater, "the LAN of %v has no free slot", from)
 	}
 	c.incarnation, c.sequence, c.registered = m.Incarnation, m.Sequence, true
 	c.status = endpoint.Status{
@@ -183,17 +187,7 @@ func (h *hub) news(pl roster.Placement, known []uint64) [][]byte {
 			ids = append(ids, id)
 		}
 	}
-	slices.Sort(ids)
-	var out [][]byte
-	size := 0
-	for _, id := range ids {
-		sealed := h.live[id].sealed
-		if size += len(sealed); size > replyMax {
-			break
-		}
-		out = append(out, sealed)
-	}
-	return out
+	return h.upTo(replyMax, ids)
 }
 
 func (q *live) expect(lan netip.Prefix, slot answer.Slot) {
@@ -224,10 +218,23 @@ func (h *hub) lead(l *leader) {
 			ids = append(ids, id)
 		}
 	}
-	slices.Sort(ids)
-	for _, id := range ids {
-		h.send(l, h.live[id].sealed)
+	for _, sealed := range h.upTo(leadMax, ids) {
+		h.send(l, sealed)
 	}
+}
+
+// upTo returns the questions in the order of their numbers, as many as fit.
+func (h *hub) upTo(bytes int, ids []uint64) [][]byte {
+	slices.Sort(ids)
+	var out [][]byte
+	for _, id := range ids {
+		sealed := h.live[id].sealed
+		if bytes -= len(sealed); bytes < 0 {
+			break
+		}
+		out = append(out, sealed)
+	}
+	return out
 }
 
 func (h *hub) leave(l *leader) {

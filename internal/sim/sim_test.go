@@ -3,6 +3,7 @@ package sim
 import (
 	"flag"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,15 @@ var (
 	seedFlag = flag.Uint64("seed", 0, "run this one seed, with its trace on standard output")
 	runsFlag = flag.Uint64("runs", 300/slowdown, "how many seeds to run")
 )
+
+// TestMain lets garbage pile up: the worlds are small and soon gone, and
+// collecting it takes a third of the time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	debug.SetGCPercent(1600)
+	debug.SetMemoryLimit(1 << 30)
+	os.Exit(m.Run())
+}
 
 // workers is how many seeds run at a time.
 const workers = 2

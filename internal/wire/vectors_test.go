@@ -83,14 +83,14 @@ func (v vector) parts() []part {
 
 // hashed is what docs/protocol.md §6.1 says is hashed of a row.
 func (v rowVector) hashed() []byte {
-	var s strings.Builder
+	var b []byte
 	for _, c := range v.cells {
+		b = binary.AppendUvarint(b, uint64(len(c)))
 		for _, text := range c {
-			s.WriteString(text + "\x1f")
+			b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
 		}
-		s.WriteString("\x1e")
 	}
-	return []byte(s.String())
+	return b
 }
 
 func (v vector) String() string {

@@ -141,6 +141,9 @@ func run(ctx context.Context, cmd Command, program interpreter, folder, file str
 		return g.kill()
 	}
 	if err := c.Start(); err != nil {
+		if ctx.Err() != nil {
+			return Result{}, killedBy(context.Cause(ctx))
+		}
 		return Result{}, fmt.Errorf("starting the script: %w", err)
 	}
 	if err := g.begin(); err != nil {

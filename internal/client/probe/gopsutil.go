@@ -23,8 +23,15 @@ import (
 	"catenary/internal/fault"
 )
 
-func kernelVersion() (string, error)   { return host.KernelVersion() }
 func cpuArchitecture() (string, error) { return host.KernelArch() }
+
+// kernelVersion is without the build number that follows on Windows: it stands
+// in the version too.
+func kernelVersion() (string, error) {
+	version, err := host.KernelVersion()
+	version, _, _ = strings.Cut(version, " ")
+	return version, err
+}
 
 func uptime() (string, error) {
 	seconds, err := host.Uptime()
@@ -195,9 +202,10 @@ func processName(ctx context.Context, pid int32) string {
 
 // address spells an address that stands for any as the other systems do.
 func address(c net.ConnectionStat, a net.Addr) string {
+	ip, _, _ := strings.Cut(a.IP, "%") // without the adapter that a local address is good for
 	switch {
-	case a.IP != "*" && a.IP != "":
-		return a.IP
+	case ip != "*" && ip != "":
+		return ip
 	case c.Family == syscall.AF_INET6:
 		return "::"
 	default:

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"catenary/internal/fault"
 )
 
@@ -177,6 +179,10 @@ func TestServicesOfStartScripts(t *testing.T) {
 	file("run/broken.pid", "-1\n")
 	script("silent", "PIDFILE=$(mktemp).pid\n")
 	file("etc/init.d/README", "PIDFILE=/run/crond.pid\n") // not to be started
+	script("piped", "")
+	if err := unix.Mkfifo(filepath.Join(root, "run/piped.pid"), 0o600); err != nil { // opening it must not wait
+		t.Fatal(err)
+	}
 	want := [][]string{{"cron", "init.d"}, {"folder", "init.d"}, {"named", "init.d"}, {"plain", "init.d"}}
 	if got := rowsOf(t, root); !reflect.DeepEqual(got, want) {
 		t.Errorf("%q, want %q", got, want)

@@ -75,8 +75,9 @@ func dpkgPackages(_ context.Context, root string) (all []application, found bool
 }
 
 // parseStatus reads the paragraphs of a status file (deb-control(5)): lines of
-// "Field: value", where continued lines begin with a blank. A paragraph
-// without a status counts as installed if the caller says so.
+// "Field: value", where continued lines begin with a blank and so name no field
+// that is asked for here. A paragraph without a status counts as installed if
+// the caller says so.
 func parseStatus(text string, installed bool) []application {
 	var all []application
 	var a application
@@ -93,7 +94,7 @@ func parseStatus(text string, installed bool) []application {
 			continue
 		}
 		field, v, ok := strings.Cut(line, ":")
-		if !ok || line[0] == ' ' || line[0] == '\t' {
+		if !ok {
 			continue
 		}
 		switch v = strings.TrimSpace(v); strings.ToLower(field) {

@@ -158,13 +158,13 @@ func socketRows(ctx context.Context, all []socket, row func(s socket, process st
 // processes it is the one with the smallest number, which mostly made it.
 func socketOwners(ctx context.Context, all []socket) (map[uint64]string, error) {
 	owners := map[uint64]string{}
-	open := map[uint64]bool{} // sockets whose owner is still looked for
+	pending := map[uint64]bool{} // sockets whose owner is still looked for
 	for _, s := range all {
 		if s.inode != 0 { // 0: closed by its process, kept by the kernel
-			open[s.inode] = true
+			pending[s.inode] = true
 		}
 	}
-	if len(open) == 0 {
+	if len(pending) == 0 {
 		return owners, nil
 	}
 	candidates, err := pids("/proc")
@@ -175,7 +175,7 @@ func socketOwners(ctx context.Context, all []socket) (map[uint64]string, error) 
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("reading the sockets stopped: %w", context.Cause(ctx))
 		}
-		mine, err := socketsOf(pid, open)
+		mine, err := socketsOf(pid, pending)
 		if err != nil {
 			return nil, err
 		}
@@ -191,9 +191,9 @@ func socketOwners(ctx context.Context, all []socket) (map[uint64]string, error) 
 		}
 		for _, inode := range mine {
 			owners[inode] = p.name
-			delete(open, inode)
+			delete(pending, inode)
 		}
-		if len(open) == 0 {
+		if len(pending) == 0 {
 			break
 		}
 	}

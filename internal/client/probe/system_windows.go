@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/registry"
 
+	"catenary/internal/fault"
 	"catenary/internal/sensor"
 )
 
@@ -55,6 +56,9 @@ func loggedInUsers(context.Context) ([]string, error) {
 		err := windows.WTSQueryUserToken(session.SessionID, &token)
 		if errors.Is(err, windows.ERROR_NO_TOKEN) { // a session in which nobody is logged in
 			continue
+		}
+		if errors.Is(err, windows.ERROR_PRIVILEGE_NOT_HELD) {
+			return nil, fault.New(fault.Denied, "the logged in users: %w", err)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the logged in users: %w", err)

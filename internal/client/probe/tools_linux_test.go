@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"maps"
 	"net"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -434,4 +436,30 @@ func TestFolderContentsAreWhatLsSays(t *testing.T) {
 	const folder = "/etc"
 	sameEventually(t, folder, func() []string { return column(t, newProbe(), "Folder Contents", 0, folder) },
 		func() []string { return tool(t, "ls", "-A", folder) })
+}
+
+// TestForThoseWhoMayLittle runs the sensors as a user who may not look into
+// other users' processes: less is told then, and nothing fails.
+func TestForThoseWhoMayLittle(t *testing.T) {
+	const user = 65534 // nobody
+	if os.Getuid() != 0 {
+		t.Skip("the tests already run as such a user")
+	}
+	b, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	copied := filepath.Join(folder, filepath.Base(os.Args[0]))
+	err = errors.Join(os.WriteFile(copied, b, 0o755), os.Chmod(folder, 0o755), os.Chmod(filepath.Dir(folder), 0o755))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(copied, "-test.run", "^(TestEverySensorHasItsProbe|TestProcessesAreWhatPsSays|TestSocketsAreWhatSsSays)$", "-test.v")
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), "TMPDIR=/tmp", "GOCOVERDIR=")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+	if out, err := cmd.CombinedOutput(); err != nil || strings.Count(string(out), "--- PASS") != 3 {
+		t.Errorf("%v\n%s", err, out)
+	}
 }

@@ -181,11 +181,10 @@ func TestSessionSlidesAndEnds(t *testing.T) {
 
 func TestValidateAndLogout(t *testing.T) {
 	d := newDesk(t)
-	echo := fmt.Sprintf(`{"data":{"session":%q}}`, d.session)
 	for _, route := range []string{"validate", "logout"} {
 		for _, form := range []string{`{"session":%q}`, `{"data":{"session":%q}}`} {
 			d.session = data[sessionObject](t, d.send("POST", whereToPost, goodLogin)).Session
-			echo = fmt.Sprintf(`{"data":{"session":%q}}`, d.session)
+			echo := fmt.Sprintf(`{"data":{"session":%q}}`, d.session)
 			d.want(d.send("POST", "/api/v2/session/"+route, fmt.Sprintf(form, d.session)), 200, echo)
 		}
 		for _, bad := range []string{`{"session":"x"}`, `{"data":{"session":"token-x"}}`, `{}`} {

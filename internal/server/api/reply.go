@@ -29,8 +29,6 @@ func (c call) number(name, noun string) (uint64, error) {
 	return n, nil
 }
 
-type nothing struct{}
-
 // How a reply stands in the body. Most are wrapped in {"data": …}.
 type (
 	bare  struct{ value any } // JSON without the envelope

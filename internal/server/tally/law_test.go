@@ -251,6 +251,42 @@ func TestNeverTwice(t *testing.T) {
 	})
 }
 
+// TestLateRegistrations: reports may come before their machines have
+// registered, as after a restart of the server. They wait, and in the end all
+// are counted as if everybody had been known from the start.
+func TestLateRegistrations(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawStory(t, answer.ChainLimits)
+		kept, inLAN := s[:0:0], map[netip.Prefix]int{}
+		for _, d := range s {
+			if inLAN[d.lan]++; inLAN[d.lan] <= foreignMax {
+				kept = append(kept, d)
+			}
+		}
+		late, early := New(7, start, start.Add(time.Minute), answer.ServerLimits, nil), open(answer.ServerLimits)
+		var steps []func()
+		for _, d := range kept {
+			early.Take(d.lan, d.report)
+			steps = append(steps, func() { late.Take(d.lan, d.report) })
+		}
+		for lan, set := range expected() {
+			for slot := range set.All() {
+				steps = append(steps, func() { late.Expect(lan, slot) })
+			}
+		}
+		for _, step := range rapid.Permutation(steps).Draw(t, "order") {
+			step()
+			if r := late.Result(); total(r.Rows) != uint64(r.Answered) {
+				t.Fatalf("the rows count %d machines, %d are counted", total(r.Rows), r.Answered)
+			}
+		}
+		got, want := late.Result(), early.Result()
+		if !sameRows(got.Rows, want.Rows) || got.Answered != want.Answered || got.Expected != want.Expected || got.Passed != want.Passed {
+			t.Fatalf("late: %+v\nearly: %+v", got, want)
+		}
+	})
+}
+
 // A naive counter adds whatever arrives.
 type naive struct {
 	*Tally

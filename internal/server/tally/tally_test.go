@@ -91,6 +91,33 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// TestForeignWaits: a bundle that names machines which are not registered is
+// counted when the last of them is; only so many wait, the newest ones.
+func TestForeignWaits(t *testing.T) {
+	ta := open(answer.ServerLimits)
+	for _, slots := range []string{"1 20", "30 31"} {
+		if v := ta.Take(lanA, report(slots, false)); v != Foreign {
+			t.Fatalf("%s is %v", slots, v)
+		}
+	}
+	ta.Expect(lanA, 30)
+	if r := ta.Result(); r.Answered != 0 || r.Reports != 0 {
+		t.Errorf("counted too early: %+v", r.Progress)
+	}
+	ta.Expect(lanA, 20)
+	if r := ta.Result(); r.Answered != 2 || r.Reports != 1 || total(r.Rows) != 2 {
+		t.Errorf("%+v, want the machines 1 and 20", r.Progress)
+	}
+	for slot := range foreignMax { // the one of 30 and 31 has to go
+		ta.Take(lanA, report(fmt.Sprint(100+slot), false))
+	}
+	ta.Expect(lanA, 31)
+	ta.Expect(lanA, 100)
+	if r := ta.Result(); r.Answered != 3 {
+		t.Errorf("%+v, want the machines 1, 20 and 100", r.Progress)
+	}
+}
+
 // TestExpect: a machine that registers later is expected from then on, and may
 // answer.
 func TestExpect(t *testing.T) {
