@@ -8,9 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +19,6 @@ import (
 	"time"
 
 	"catenary/internal/demo"
-	"catenary/internal/trust"
 )
 
 // These tests run the real program: the test binary plays it when the
@@ -275,23 +272,7 @@ func TestLateClient(t *testing.T) {
 	if got, want := names(ask(t, "Get Computer Name from all machines")), seatNames(6); !slices.Equal(got, want) {
 		t.Fatalf("answered: %v, want %v", got, want)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() {
-		ended <- runFleet(ctx, demo.Fleet{
-			Init: filepath.Join(in.dir, "server", trust.FileName),
-			Seats: []demo.Seat{{
-				Name: "late", State: t.TempDir(),
-				Listen: netip.AddrPortFrom(netip.MustParseAddr("127.10.1.77"), uint16(in.port)),
-			}},
-		}, slog.New(slog.DiscardHandler))
-	}()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+	defer in.run(t, "late", "127.10.1.77", t.TempDir())()
 	want := append(seatNames(6), "late")
 	deadline := time.Now().Add(patience)
 	for got := []string(nil); !slices.Equal(got, want); {
