@@ -10,7 +10,7 @@ LDFLAGS  = -s -w -X main.version=0.1.0-$(VERSION)
 export GOFLAGS = -mod=readonly
 export CGO_ENABLED = 0
 
-.PHONY: build demo test setup format vet cross race sim fuzz bench
+.PHONY: build demo test setup format vet race sim cross elsewhere fuzz bench
 
 build:
 	@echo "== building bin/catenary and bin/catenary-client"
@@ -19,7 +19,7 @@ build:
 demo: build
 	@bin/catenary demo $(ARGS)
 
-test: setup format vet race sim cross
+test: setup format vet race sim elsewhere
 	@echo "== all passed"
 
 # Debian packages whose tools the tests compare our sensors with.
@@ -30,25 +30,39 @@ format:
 	@echo "== gofmt"
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted:"; echo "$$out"; exit 1; }
 
-vet:
-	@echo "== go vet, staticcheck"
-	@$(GO) vet ./...
-	@$(GO) tool -modfile=tools/go.mod staticcheck ./...
+# vet, staticcheck and the tests share one build, that of the race detector
+# (which needs cgo): on a machine with an empty cache, building is most of the
+# time.
+RACE = CGO_ENABLED=1 GOFLAGS='-mod=readonly -race'
 
-# The race detector needs cgo.
+vet: bin/staticcheck
+	@echo "== go vet, staticcheck"
+	@$(RACE) $(GO) vet ./...
+	@$(RACE) bin/staticcheck ./...
+
+bin/staticcheck: tools/go.mod
+	@echo "== building the linter"
+	@$(GO) build -modfile=tools/go.mod -o $@ honnef.co/go/tools/cmd/staticcheck
+
 race:
 	@echo "== tests with the race detector"
-	@CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
+	@$(RACE) $(GO) test -vet=off -timeout 10m ./...
 
 sim:
 	@echo "== the simulator, 2,000 seeds"
-	@$(GO) test ./internal/sim -run TestStorms -runs 2000
+	@$(GO) test -vet=off ./internal/sim -run TestStorms -runs 2000
 
-# What cannot run here must at least compile and be vetted.
+# What cannot run here must at least compile and be vetted. `make test` takes
+# one of each system, `make cross` all that are supported.
+ELSEWHERE ?= windows/amd64 darwin/arm64
+
 cross:
+	@$(MAKE) --no-print-directory elsewhere ELSEWHERE="linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64"
+
+elsewhere:
 	@echo "== the client on other systems"
-	@for t in linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64; do \
-		echo "   $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./cmd/catenary-client ./internal/client/... ./internal/link || exit 1; done
+	@for t in $(ELSEWHERE); do echo "   $$t"; \
+		GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) vet ./cmd/catenary-client ./internal/client/... ./internal/link || exit 1; done
 
 # Ten minutes for each decoder and parser.
 fuzz:

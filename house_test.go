@@ -29,18 +29,19 @@ const module = "catenary"
 // meet.
 const imports = `
 	! fault    :
+	! field    :
 	! value    :
 	! endpoint :
 	! seal     :
 	! trust    : seal
-	! expr     : value fault
-	! sensor   : value fault
+	! expr     : value field fault
+	! sensor   : value field fault
 	! answer   :
 	! question : value expr sensor fault
-	! plan     : question sensor expr answer value fault
+	! plan     : question sensor expr answer value field fault
 	! chain    : endpoint
 	! sweep    : answer
-	! wire     : answer endpoint
+	! wire     : answer endpoint field
 	! node     : chain sweep wire answer endpoint seal
 
 	  link         : wire endpoint

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"catenary/internal/field"
 	"catenary/internal/value"
 )
 
@@ -28,13 +29,13 @@ const (
 func Append(b []byte, c Condition) []byte {
 	switch c := c.(type) {
 	case And:
-		return appendBytes(b, fieldAnd, appendParts(c))
+		return field.AppendPart(b, fieldAnd, appendParts(c))
 	case Or:
-		return appendBytes(b, fieldOr, appendParts(c))
+		return field.AppendPart(b, fieldOr, appendParts(c))
 	case Not:
-		return appendBytes(b, fieldNot, Append(nil, c.Of))
+		return field.AppendPart(b, fieldNot, Append(nil, c.Of))
 	case Test:
-		return appendBytes(b, fieldTest, c.append(nil))
+		return field.AppendPart(b, fieldTest, c.append(nil))
 	}
 	return b
 }
@@ -42,30 +43,18 @@ func Append(b []byte, c Condition) []byte {
 func appendParts(parts []Condition) []byte {
 	var b []byte
 	for _, c := range parts {
-		b = appendBytes(b, fieldPart, Append(nil, c))
+		b = field.AppendPart(b, fieldPart, Append(nil, c))
 	}
 	return b
 }
 
 func (t Test) append(b []byte) []byte {
-	b = appendBytes(b, fieldName, []byte(t.Name))
-	b = appendNumber(b, fieldOp, uint64(t.Op))
-	b = appendBytes(b, fieldValue, []byte(t.Value))
-	b = appendNumber(b, fieldType, uint64(t.Type))
-	b = appendNumber(b, fieldIgnoreCase, protowire.EncodeBool(t.IgnoreCase))
-	return appendNumber(b, fieldAll, protowire.EncodeBool(t.All))
-}
-
-func appendBytes(b []byte, num protowire.Number, v []byte) []byte {
-	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), v)
-}
-
-// appendNumber leaves zero out: it is what an absent field means.
-func appendNumber(b []byte, num protowire.Number, v uint64) []byte {
-	if v == 0 {
-		return b
-	}
-	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), v)
+	b = field.AppendPart(b, fieldName, []byte(t.Name))
+	b = field.AppendUint(b, fieldOp, uint64(t.Op))
+	b = field.AppendPart(b, fieldValue, []byte(t.Value))
+	b = field.AppendUint(b, fieldType, uint64(t.Type))
+	b = field.AppendUint(b, fieldIgnoreCase, protowire.EncodeBool(t.IgnoreCase))
+	return field.AppendUint(b, fieldAll, protowire.EncodeBool(t.All))
 }
 
 // Decode reads what [Append] wrote and nothing else: a condition that [Check]
@@ -97,22 +86,22 @@ func decode(b []byte, depth int, nodes *int) (c Condition, err error) {
 	if *nodes++; *nodes > NodesMax || depth > DepthMax {
 		return nil, fmt.Errorf("a condition has more than %d parts or is nested more than %d deep", NodesMax, DepthMax)
 	}
-	err = fields(b, func(num protowire.Number, _ uint64, v []byte) error {
-		switch num {
+	err = field.Each(b, func(f field.Field) error {
+		switch f.Num {
 		case fieldAnd:
-			parts, err := decodeParts(v, depth, nodes)
+			parts, err := decodeParts(f.B, depth, nodes)
 			c = And(parts)
 			return err
 		case fieldOr:
-			parts, err := decodeParts(v, depth, nodes)
+			parts, err := decodeParts(f.B, depth, nodes)
 			c = Or(parts)
 			return err
 		case fieldNot:
-			of, err := decode(v, depth+1, nodes)
+			of, err := decode(f.B, depth+1, nodes)
 			c = Not{of}
 			return err
 		case fieldTest:
-			t, err := decodeTest(v)
+			t, err := decodeTest(f.B)
 			c = t
 			return err
 		}
@@ -122,8 +111,8 @@ func decode(b []byte, depth int, nodes *int) (c Condition, err error) {
 }
 
 func decodeParts(b []byte, depth int, nodes *int) (parts []Condition, err error) {
-	err = fields(b, func(_ protowire.Number, _ uint64, v []byte) error {
-		c, err := decode(v, depth+1, nodes)
+	err = field.Each(b, func(f field.Field) error {
+		c, err := decode(f.B, depth+1, nodes)
 		parts = append(parts, c)
 		return err
 	})
@@ -131,55 +120,25 @@ func decodeParts(b []byte, depth int, nodes *int) (parts []Condition, err error)
 }
 
 func decodeTest(b []byte) (t Test, err error) {
-	err = fields(b, func(num protowire.Number, n uint64, v []byte) error {
-		if n > uint64(value.RegexMatch) {
+	err = field.Each(b, func(f field.Field) error {
+		if f.N > uint64(value.RegexMatch) {
 			return errNotCanonical // no number of a test is greater than a type
 		}
-		switch num {
+		switch f.Num {
 		case fieldName:
-			t.Name = string(v)
+			t.Name = string(f.B)
 		case fieldOp:
-			t.Op = Op(n)
+			t.Op = Op(f.N)
 		case fieldValue:
-			t.Value = string(v)
+			t.Value = string(f.B)
 		case fieldType:
-			t.Type = value.Type(n)
+			t.Type = value.Type(f.N)
 		case fieldIgnoreCase:
-			t.IgnoreCase = n != 0
+			t.IgnoreCase = f.N != 0
 		case fieldAll:
-			t.All = n != 0
+			t.All = f.N != 0
 		}
 		return nil
 	})
 	return t, err
-}
-
-// fields calls each with every field of an encoded message: its number, and
-// its value as a number or as bytes.
-func fields(b []byte, each func(num protowire.Number, n uint64, v []byte) error) error {
-	for len(b) > 0 {
-		num, typ, size := protowire.ConsumeTag(b)
-		if size < 0 {
-			return protowire.ParseError(size)
-		}
-		b = b[size:]
-		var n uint64
-		var v []byte
-		switch typ {
-		case protowire.VarintType:
-			n, size = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			v, size = protowire.ConsumeBytes(b)
-		default:
-			return errNotCanonical
-		}
-		if size < 0 {
-			return protowire.ParseError(size)
-		}
-		b = b[size:]
-		if err := each(num, n, v); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"catenary/internal/expr"
+	"catenary/internal/field"
 	"catenary/internal/value"
 )
 
@@ -28,48 +29,28 @@ const (
 // Append appends p's one encoding to b. Selects are not part of it: they follow
 // from the columns.
 func (p Plan) Append(b []byte) []byte {
-	b = appendText(b, fieldText, p.Text)
+	b = field.AppendText(b, fieldText, p.Text)
 	for _, c := range p.Columns {
-		part := appendNumber(nil, fieldColumnHash, uint64(c.SensorHash))
-		part = appendText(part, fieldColumnName, c.Name)
-		part = appendNumber(part, fieldColumnType, uint64(c.Type))
-		part = appendNumber(part, fieldColumnUse, uint64(c.Use-ofComputerID))
-		part = appendNumber(part, fieldColumnField, uint64(c.Field))
-		b = appendPart(b, fieldColumn, part)
+		part := field.AppendUint(nil, fieldColumnHash, uint64(c.SensorHash))
+		part = field.AppendText(part, fieldColumnName, c.Name)
+		part = field.AppendUint(part, fieldColumnType, uint64(c.Type))
+		part = field.AppendUint(part, fieldColumnUse, uint64(c.Use-ofComputerID))
+		part = field.AppendUint(part, fieldColumnField, uint64(c.Field))
+		b = field.AppendPart(b, fieldColumn, part)
 	}
 	for _, u := range p.Sensors {
-		part := appendText(nil, fieldUseName, u.Name)
+		part := field.AppendText(nil, fieldUseName, u.Name)
 		for _, param := range u.Params {
-			part = appendPart(part, fieldUseParam, []byte(param))
+			part = field.AppendPart(part, fieldUseParam, []byte(param))
 		}
-		part = appendNumber(part, fieldUseMaxAge, uint64(u.MaxAge))
-		part = appendText(part, fieldUseDefinition, string(u.Definition))
-		part = appendNumber(part, fieldUseWidth, uint64(u.Width))
-		part = appendNumber(part, fieldUseKeepDuplicates, protowire.EncodeBool(u.KeepDuplicates))
-		b = appendPart(b, fieldSensor, part)
+		part = field.AppendUint(part, fieldUseMaxAge, uint64(u.MaxAge))
+		part = field.AppendText(part, fieldUseDefinition, string(u.Definition))
+		part = field.AppendUint(part, fieldUseWidth, uint64(u.Width))
+		part = field.AppendUint(part, fieldUseKeepDuplicates, protowire.EncodeBool(u.KeepDuplicates))
+		b = field.AppendPart(b, fieldSensor, part)
 	}
-	b = appendText(b, fieldWhere, string(expr.Append(nil, p.Where)))
-	return appendNumber(b, fieldComputerID, protowire.EncodeBool(p.ComputerID))
-}
-
-// appendPart writes one element of a list, also an empty one.
-func appendPart(b []byte, num protowire.Number, v []byte) []byte {
-	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), v)
-}
-
-// appendText and appendNumber leave out what an absent field means.
-func appendText(b []byte, num protowire.Number, v string) []byte {
-	if v == "" {
-		return b
-	}
-	return appendPart(b, num, []byte(v))
-}
-
-func appendNumber(b []byte, num protowire.Number, v uint64) []byte {
-	if v == 0 {
-		return b
-	}
-	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), v)
+	b = field.AppendText(b, fieldWhere, string(expr.Append(nil, p.Where)))
+	return field.AppendUint(b, fieldComputerID, protowire.EncodeBool(p.ComputerID))
 }
 
 var errNotCanonical = errors.New("a plan is not in its one encoding")
@@ -95,28 +76,28 @@ func Decode(b []byte) (Plan, error) {
 }
 
 func decode(b []byte) (p Plan, err error) {
-	err = fields(b, func(num protowire.Number, n uint64, v []byte) error {
-		switch num {
+	err = field.Each(b, func(f field.Field) error {
+		switch f.Num {
 		case fieldText:
-			p.Text = string(v)
+			p.Text = string(f.B)
 		case fieldColumn:
-			c, err := decodeColumn(v)
+			c, err := decodeColumn(f.B)
 			if p.Columns = append(p.Columns, c); len(p.Columns) > columnsMax {
 				return fmt.Errorf("a plan has more than %d columns", columnsMax)
 			}
 			return err
 		case fieldSensor:
-			u, err := decodeUse(v)
+			u, err := decodeUse(f.B)
 			if p.Sensors = append(p.Sensors, u); len(p.Sensors) > SensorsMax {
 				return fmt.Errorf("a plan has more than %d sensors", SensorsMax)
 			}
 			return err
 		case fieldWhere:
-			where, err := expr.Decode(v)
+			where, err := expr.Decode(f.B)
 			p.Where = where
 			return err
 		case fieldComputerID:
-			p.ComputerID = n != 0
+			p.ComputerID = f.N != 0
 		}
 		return nil
 	})
@@ -125,21 +106,21 @@ func decode(b []byte) (p Plan, err error) {
 
 func decodeColumn(b []byte) (c Column, err error) {
 	c.Use = ofComputerID
-	err = fields(b, func(num protowire.Number, n uint64, v []byte) error {
-		if n > math.MaxUint32 {
+	err = field.Each(b, func(f field.Field) error {
+		if f.N > math.MaxUint32 {
 			return errNotCanonical // no number of a column is greater than a hash
 		}
-		switch num {
+		switch f.Num {
 		case fieldColumnHash:
-			c.SensorHash = uint32(n)
+			c.SensorHash = uint32(f.N)
 		case fieldColumnName:
-			c.Name = string(v)
+			c.Name = string(f.B)
 		case fieldColumnType:
-			c.Type = value.Type(min(n, math.MaxUint8)) // 255 is no type: Check refuses it
+			c.Type = value.Type(min(f.N, math.MaxUint8)) // 255 is no type: Check refuses it
 		case fieldColumnUse:
-			c.Use = ofComputerID + int(n)
+			c.Use = ofComputerID + int(f.N)
 		case fieldColumnField:
-			c.Field = int(n)
+			c.Field = int(f.N)
 		}
 		return nil
 	})
@@ -147,52 +128,22 @@ func decodeColumn(b []byte) (c Column, err error) {
 }
 
 func decodeUse(b []byte) (u Use, err error) {
-	err = fields(b, func(num protowire.Number, n uint64, v []byte) error {
-		switch num {
+	err = field.Each(b, func(f field.Field) error {
+		switch f.Num {
 		case fieldUseName:
-			u.Name = string(v)
+			u.Name = string(f.B)
 		case fieldUseParam:
-			u.Params = append(u.Params, string(v))
+			u.Params = append(u.Params, string(f.B))
 		case fieldUseMaxAge:
-			u.MaxAge = time.Duration(n)
+			u.MaxAge = time.Duration(f.N)
 		case fieldUseDefinition:
-			u.Definition = bytes.Clone(v)
+			u.Definition = bytes.Clone(f.B)
 		case fieldUseWidth:
-			u.Width = int(min(n, math.MaxInt32))
+			u.Width = int(min(f.N, math.MaxInt32))
 		case fieldUseKeepDuplicates:
-			u.KeepDuplicates = n != 0
+			u.KeepDuplicates = f.N != 0
 		}
 		return nil
 	})
 	return u, err
-}
-
-// fields calls each with every field of an encoded message: its number, and
-// its value as a number or as bytes.
-func fields(b []byte, each func(num protowire.Number, n uint64, v []byte) error) error {
-	for len(b) > 0 {
-		num, typ, size := protowire.ConsumeTag(b)
-		if size < 0 {
-			return protowire.ParseError(size)
-		}
-		b = b[size:]
-		var n uint64
-		var v []byte
-		switch typ {
-		case protowire.VarintType:
-			n, size = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			v, size = protowire.ConsumeBytes(b)
-		default:
-			return errNotCanonical
-		}
-		if size < 0 {
-			return protowire.ParseError(size)
-		}
-		b = b[size:]
-		if err := each(num, n, v); err != nil {
-			return err
-		}
-	}
-	return nil
 }

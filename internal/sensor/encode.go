@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"catenary/internal/field"
 	"catenary/internal/value"
 )
 
@@ -31,54 +32,34 @@ const (
 // Append appends s's one encoding to b: the bytes that the server signs and
 // clients compute from.
 func (s Sensor) Append(b []byte) []byte {
-	b = appendText(b, fieldName, s.Name)
-	b = appendText(b, fieldDescription, s.Description)
-	b = appendText(b, fieldCategory, s.Category)
+	b = field.AppendText(b, fieldName, s.Name)
+	b = field.AppendText(b, fieldDescription, s.Description)
+	b = field.AppendText(b, fieldCategory, s.Category)
 	for _, p := range s.Parameters {
-		part := appendText(nil, fieldParameterKey, p.Key)
-		part = appendText(part, fieldParameterLabel, p.Label)
-		part = appendText(part, fieldParameterHelp, p.Help)
-		part = appendText(part, fieldParameterDefault, p.Default)
-		b = appendPart(b, fieldParameter, part)
+		part := field.AppendText(nil, fieldParameterKey, p.Key)
+		part = field.AppendText(part, fieldParameterLabel, p.Label)
+		part = field.AppendText(part, fieldParameterHelp, p.Help)
+		part = field.AppendText(part, fieldParameterDefault, p.Default)
+		b = field.AppendPart(b, fieldParameter, part)
 	}
 	for _, c := range s.Columns {
-		part := appendText(nil, fieldColumnName, c.Name)
-		part = appendNumber(part, fieldColumnType, uint64(c.Type))
-		b = appendPart(b, fieldColumn, part)
+		part := field.AppendText(nil, fieldColumnName, c.Name)
+		part = field.AppendUint(part, fieldColumnType, uint64(c.Type))
+		b = field.AppendPart(b, fieldColumn, part)
 	}
-	b = appendNumber(b, fieldMaxAge, uint64(s.MaxAge))
+	b = field.AppendUint(b, fieldMaxAge, uint64(s.MaxAge))
 	for _, p := range s.Platforms {
-		b = appendPart(b, fieldPlatform, []byte(p))
+		b = field.AppendPart(b, fieldPlatform, []byte(p))
 	}
 	for _, script := range s.Scripts {
-		part := appendText(nil, fieldScriptPlatform, string(script.Platform))
-		part = appendText(part, fieldScriptLanguage, string(script.Language))
-		part = appendText(part, fieldScriptSource, script.Source)
-		b = appendPart(b, fieldScript, part)
+		part := field.AppendText(nil, fieldScriptPlatform, string(script.Platform))
+		part = field.AppendText(part, fieldScriptLanguage, string(script.Language))
+		part = field.AppendText(part, fieldScriptSource, script.Source)
+		b = field.AppendPart(b, fieldScript, part)
 	}
-	b = appendText(b, fieldDelimiter, s.Delimiter)
-	b = appendNumber(b, fieldKeepDuplicates, protowire.EncodeBool(s.KeepDuplicates))
-	return appendNumber(b, fieldIgnoreCase, protowire.EncodeBool(s.IgnoreCase))
-}
-
-// appendPart writes one element of a list, also an empty one.
-func appendPart(b []byte, num protowire.Number, v []byte) []byte {
-	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), v)
-}
-
-// appendText and appendNumber leave out what an absent field means.
-func appendText(b []byte, num protowire.Number, v string) []byte {
-	if v == "" {
-		return b
-	}
-	return appendPart(b, num, []byte(v))
-}
-
-func appendNumber(b []byte, num protowire.Number, v uint64) []byte {
-	if v == 0 {
-		return b
-	}
-	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), v)
+	b = field.AppendText(b, fieldDelimiter, s.Delimiter)
+	b = field.AppendUint(b, fieldKeepDuplicates, protowire.EncodeBool(s.KeepDuplicates))
+	return field.AppendUint(b, fieldIgnoreCase, protowire.EncodeBool(s.IgnoreCase))
 }
 
 var errNotCanonical = errors.New("a sensor is not in its one encoding")
@@ -103,36 +84,36 @@ func Decode(b []byte) (Sensor, error) {
 }
 
 func decode(b []byte) (s Sensor, err error) {
-	err = fields(b, func(num protowire.Number, n uint64, v []byte) error {
-		switch num {
+	err = field.Each(b, func(f field.Field) error {
+		switch f.Num {
 		case fieldName:
-			s.Name = string(v)
+			s.Name = string(f.B)
 		case fieldDescription:
-			s.Description = string(v)
+			s.Description = string(f.B)
 		case fieldCategory:
-			s.Category = string(v)
+			s.Category = string(f.B)
 		case fieldParameter:
-			p, err := decodeParameter(v)
+			p, err := decodeParameter(f.B)
 			s.Parameters = append(s.Parameters, p)
 			return err
 		case fieldColumn:
-			c, err := decodeColumn(v)
+			c, err := decodeColumn(f.B)
 			s.Columns = append(s.Columns, c)
 			return err
 		case fieldMaxAge:
-			s.MaxAge = time.Duration(n)
+			s.MaxAge = time.Duration(f.N)
 		case fieldPlatform:
-			s.Platforms = append(s.Platforms, Platform(v))
+			s.Platforms = append(s.Platforms, Platform(f.B))
 		case fieldScript:
-			script, err := decodeScript(v)
+			script, err := decodeScript(f.B)
 			s.Scripts = append(s.Scripts, script)
 			return err
 		case fieldDelimiter:
-			s.Delimiter = string(v)
+			s.Delimiter = string(f.B)
 		case fieldKeepDuplicates:
-			s.KeepDuplicates = n != 0
+			s.KeepDuplicates = f.N != 0
 		case fieldIgnoreCase:
-			s.IgnoreCase = n != 0
+			s.IgnoreCase = f.N != 0
 		}
 		return nil
 	})
@@ -140,16 +121,16 @@ func decode(b []byte) (s Sensor, err error) {
 }
 
 func decodeParameter(b []byte) (p Parameter, err error) {
-	err = fields(b, func(num protowire.Number, _ uint64, v []byte) error {
-		switch num {
+	err = field.Each(b, func(f field.Field) error {
+		switch f.Num {
 		case fieldParameterKey:
-			p.Key = string(v)
+			p.Key = string(f.B)
 		case fieldParameterLabel:
-			p.Label = string(v)
+			p.Label = string(f.B)
 		case fieldParameterHelp:
-			p.Help = string(v)
+			p.Help = string(f.B)
 		case fieldParameterDefault:
-			p.Default = string(v)
+			p.Default = string(f.B)
 		}
 		return nil
 	})
@@ -157,12 +138,12 @@ func decodeParameter(b []byte) (p Parameter, err error) {
 }
 
 func decodeColumn(b []byte) (c Column, err error) {
-	err = fields(b, func(num protowire.Number, n uint64, v []byte) error {
-		switch num {
+	err = field.Each(b, func(f field.Field) error {
+		switch f.Num {
 		case fieldColumnName:
-			c.Name = string(v)
+			c.Name = string(f.B)
 		case fieldColumnType:
-			c.Type = value.Type(min(n, 255)) // 255 is no type: Check refuses it
+			c.Type = value.Type(min(f.N, 255)) // 255 is no type: Check refuses it
 		}
 		return nil
 	})
@@ -170,46 +151,16 @@ func decodeColumn(b []byte) (c Column, err error) {
 }
 
 func decodeScript(b []byte) (s Script, err error) {
-	err = fields(b, func(num protowire.Number, _ uint64, v []byte) error {
-		switch num {
+	err = field.Each(b, func(f field.Field) error {
+		switch f.Num {
 		case fieldScriptPlatform:
-			s.Platform = Platform(v)
+			s.Platform = Platform(f.B)
 		case fieldScriptLanguage:
-			s.Language = Language(v)
+			s.Language = Language(f.B)
 		case fieldScriptSource:
-			s.Source = string(v)
+			s.Source = string(f.B)
 		}
 		return nil
 	})
 	return s, err
-}
-
-// fields calls each with every field of an encoded message: its number, and
-// its value as a number or as bytes.
-func fields(b []byte, each func(num protowire.Number, n uint64, v []byte) error) error {
-	for len(b) > 0 {
-		num, typ, size := protowire.ConsumeTag(b)
-		if size < 0 {
-			return protowire.ParseError(size)
-		}
-		b = b[size:]
-		var n uint64
-		var v []byte
-		switch typ {
-		case protowire.VarintType:
-			n, size = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			v, size = protowire.ConsumeBytes(b)
-		default:
-			return errNotCanonical
-		}
-		if size < 0 {
-			return protowire.ParseError(size)
-		}
-		b = b[size:]
-		if err := each(num, n, v); err != nil {
-			return err
-		}
-	}
-	return nil
 }

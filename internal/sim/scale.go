@@ -46,27 +46,41 @@ func runScale(endpoints, chainLength int, seed uint64, change func(*weather)) (S
 	w := newWorld(seed, nil)
 	w.unwatched = true
 	change(&w.weather)
-	for i := range endpoints {
-		lan, n := i/chainLength, i%chainLength
-		addr := netip.AddrFrom4([4]byte{10, byte(lan >> 8), byte(lan), byte(1 + n)})
-		h := w.addHost(endpoint.Place{Addr: netip.AddrPortFrom(addr, 17472), ID: endpoint.ID{
-			12: byte(i >> 24), 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)}})
-		w.at(time.Duration(n)*scaleStep+w.upto(scaleStep/4), func() { w.start(h) })
-	}
-	w.server.tidy()
+	w.addLANs(endpoints, chainLength, func(n int) time.Duration {
+		return time.Duration(n)*scaleStep + w.upto(scaleStep/4)
+	})
 	rep := ScaleReport{Endpoints: endpoints, Chains: (endpoints + chainLength - 1) / chainLength}
-	last := time.Duration(chainLength) * scaleStep
-	w.run(last)
-	for rep.Formed = 0; w.err == nil && w.linesWrong(); rep.Formed += scaleStep {
-		if w.run(scaleStep); rep.Formed > mendTime {
-			w.checkHealed()
-		}
-	}
+	w.run(time.Duration(chainLength) * scaleStep)
+	rep.Formed = w.form()
 	w.sweepOnce(&rep)
 	rep.Events = w.events
 	rep.HeapPerEndpoint = int(heapInUse() / uint64(endpoints))
 	runtime.KeepAlive(w)
 	return rep, w.err
+}
+
+// addLANs adds machines in LANs of the given size. The n-th of each starts at a
+// time of its own.
+func (w *world) addLANs(machines, size int, start func(n int) time.Duration) {
+	for i := range machines {
+		lan, n := i/size, i%size
+		addr := netip.AddrFrom4([4]byte{10, byte(lan >> 8), byte(lan), byte(1 + n)})
+		h := w.addHost(endpoint.Place{Addr: netip.AddrPortFrom(addr, 17472), ID: endpoint.ID{
+			12: byte(i >> 24), 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)}})
+		w.at(start(n), func() { w.start(h) })
+	}
+	w.server.tidy()
+}
+
+// form lets time pass until every chain stands in order, and says how much.
+func (w *world) form() time.Duration {
+	from := w.now
+	for w.err == nil && w.linesWrong() {
+		if w.run(scaleStep); w.now-from > mendTime {
+			w.checkHealed()
+		}
+	}
+	return w.now - from
 }
 
 func (w *world) linesWrong() bool {

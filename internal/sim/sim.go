@@ -14,6 +14,8 @@ import (
 	"io"
 	"runtime/debug"
 	"time"
+
+	"catenary/internal/server/roster"
 )
 
 // Options say how a run is watched.
@@ -43,9 +45,9 @@ const (
 	roughTime = time.Minute     // of faults that nobody's answer may be lost by
 
 	// healTime is how long a chain may take to stand in order after a storm of
-	// any kind. The server forgets a dead machine after 4 minutes; its former
+	// any kind. When the server has forgotten a dead machine, its former
 	// neighbours are told within 90 s and may have 10 silent candidates to dial.
-	healTime = 4*time.Minute + 90*time.Second + 40*time.Second
+	healTime = roster.StaleAfter + 90*time.Second + 40*time.Second
 	// mendTime is the same when no machine has died: two seeking rounds.
 	mendTime = 4 * time.Minute
 	// answerTime is how long an ordinary question may take, sensors included.

@@ -148,6 +148,9 @@ func (w *world) note(m mark, h *host, what uint64, body []byte) {
 	w.hash.Write(b)
 }
 
+// lineMax bounds what the trace says of one event: sealed bytes tell nothing.
+const lineMax = 400
+
 // say writes a line of the trace.
 func (w *world) say(h *host, arrow string, what any) {
 	if w.trace == nil {
@@ -162,6 +165,9 @@ func (w *world) say(h *host, arrow string, what any) {
 		text = s
 	} else if err, ok := what.(error); ok {
 		text = err.Error()
+	}
+	if len(text) > lineMax {
+		text = text[:lineMax] + "…"
 	}
 	if _, err := fmt.Fprintf(w.trace, "%12.6f  %-8s %s %s\n", w.now.Seconds(), name, arrow, text); err != nil {
 		w.trace = nil // nobody reads any more

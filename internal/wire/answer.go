@@ -6,28 +6,29 @@ import (
 	"fmt"
 
 	"catenary/internal/answer"
+	"catenary/internal/field"
 )
 
 // The fields of an Answer that are its bundle's stand beside its own: an
 // answer without a set has no bundle.
 
 func (m Answer) append(b []byte) []byte {
-	b = putUint(b, 1, m.Seq)
-	b = putUint(b, 2, m.Question)
-	b = putBool(b, 3, m.First)
-	b = putBool(b, 4, m.Final)
-	b = putBytes(b, 5, appendSet(nil, m.Pending))
+	b = field.AppendUint(b, 1, m.Seq)
+	b = field.AppendUint(b, 2, m.Question)
+	b = field.AppendBool(b, 3, m.First)
+	b = field.AppendBool(b, 4, m.Final)
+	b = field.AppendBytes(b, 5, appendSet(nil, m.Pending))
 	bu := m.Bundle
-	b = putBytes(b, 6, appendSet(nil, bu.Set))
-	b = putBool(b, 7, bu.Tainted)
-	b = putUint(b, 8, bu.Counts.Passed)
-	b = putUint(b, 9, bu.Counts.Errors)
-	b = putUint(b, 10, bu.Counts.NoResults)
-	b = putFixed(b, 11, bu.Rows.Cut)
+	b = field.AppendBytes(b, 6, appendSet(nil, bu.Set))
+	b = field.AppendBool(b, 7, bu.Tainted)
+	b = field.AppendUint(b, 8, bu.Counts.Passed)
+	b = field.AppendUint(b, 9, bu.Counts.Errors)
+	b = field.AppendUint(b, 10, bu.Counts.NoResults)
+	b = field.AppendFixed(b, 11, bu.Rows.Cut)
 	var scratch []byte
 	for _, r := range bu.Rows.List {
 		scratch = appendRow(scratch[:0], r)
-		b = putBytes(b, 12, scratch)
+		b = field.AppendBytes(b, 12, scratch)
 	}
 	return b
 }
@@ -36,30 +37,30 @@ func decodeAnswer(b []byte) (Message, error) {
 	var m Answer
 	bu := &m.Bundle
 	left := answer.ChainLimits.Bytes
-	err := fields(b, func(f field) error {
-		switch f.num {
+	err := fields(b, func(f value) error {
+		switch f.Num {
 		case 1:
-			return f.uint(&m.Seq)
+			return f.Uint(&m.Seq)
 		case 2:
-			return f.uint(&m.Question)
+			return f.Uint(&m.Question)
 		case 3:
-			return f.bool(&m.First)
+			return f.Bool(&m.First)
 		case 4:
-			return f.bool(&m.Final)
+			return f.Bool(&m.Final)
 		case 5:
 			return f.set(&m.Pending)
 		case 6:
 			return f.set(&bu.Set)
 		case 7:
-			return f.bool(&bu.Tainted)
+			return f.Bool(&bu.Tainted)
 		case 8:
-			return f.uint(&bu.Counts.Passed)
+			return f.Uint(&bu.Counts.Passed)
 		case 9:
-			return f.uint(&bu.Counts.Errors)
+			return f.Uint(&bu.Counts.Errors)
 		case 10:
-			return f.uint(&bu.Counts.NoResults)
+			return f.Uint(&bu.Counts.NoResults)
 		case 11:
-			return f.fixed(&bu.Rows.Cut)
+			return f.Fixed(&bu.Rows.Cut)
 		case 12:
 			return f.row(&bu.Rows, &left)
 		}
@@ -87,8 +88,8 @@ func checkBundle(b answer.Bundle) error {
 }
 
 func appendRow(b []byte, r answer.Row) []byte {
-	b = putFixed(b, 1, r.Hash)
-	b = putUint(b, 2, r.Count)
+	b = field.AppendFixed(b, 1, r.Hash)
+	b = field.AppendUint(b, 2, r.Count)
 	for _, c := range r.Cells {
 		b = appendCell(b, c)
 	}
@@ -122,18 +123,18 @@ func varintSize(n int) int {
 
 // row takes one more row. The bytes left are those of answer.ChainLimits: what
 // is let in here must fit in a frame again when it is passed on.
-func (x field) row(rows *answer.Rows, left *int) error {
+func (x value) row(rows *answer.Rows, left *int) error {
 	var r answer.Row
-	err := fields(x.b, func(f field) error {
-		switch f.num {
+	err := fields(x.B, func(f value) error {
+		switch f.Num {
 		case 1:
-			return f.fixed(&r.Hash)
+			return f.Fixed(&r.Hash)
 		case 2:
-			return f.uint(&r.Count)
+			return f.Uint(&r.Count)
 		case 3:
-			cell, err := decodeCell(f.b)
+			cell, err := decodeCell(f.B)
 			r.Cells = append(r.Cells, cell)
-			return errors.Join(err, f.want(2))
+			return errors.Join(err, f.Want(2))
 		}
 		return nil
 	})
@@ -152,17 +153,17 @@ func (x field) row(rows *answer.Rows, left *int) error {
 		return fmt.Errorf("more than %d rows", answer.ChainLimits.Rows)
 	}
 	rows.List = append(list, r)
-	return x.want(2)
+	return x.Want(2)
 }
 
 func decodeCell(b []byte) (answer.Cell, error) {
 	var c answer.Cell
-	err := fields(b, func(f field) error {
-		if f.num != 1 {
+	err := fields(b, func(f value) error {
+		if f.Num != 1 {
 			return nil
 		}
-		c = append(c, string(f.b))
-		return f.want(2)
+		c = append(c, string(f.B))
+		return f.Want(2)
 	})
 	return c, err
 }
@@ -209,18 +210,18 @@ func appendSet(b []byte, s answer.Set) []byte {
 	return append(b, bits...)
 }
 
-func (x field) set(to *answer.Set) error {
-	if err := x.want(2); err != nil {
+func (x value) set(to *answer.Set) error {
+	if err := x.Want(2); err != nil {
 		return err
 	}
 	if !to.Empty() {
 		// Runs say much in few bytes: a frame full of sets would take minutes.
 		return errors.New("set is said twice")
 	}
-	if len(x.b) == 0 {
+	if len(x.B) == 0 {
 		return nil
 	}
-	switch body := x.b[1:]; x.b[0] {
+	switch body := x.B[1:]; x.B[0] {
 	case setBitmap:
 		if len(body) > answer.SlotMax/8 {
 			return fmt.Errorf("bitmap of %d bytes", len(body))
@@ -234,7 +235,7 @@ func (x field) set(to *answer.Set) error {
 	case setRuns:
 		return decodeRuns(to, body)
 	default:
-		return fmt.Errorf("set has unknown form %d", x.b[0])
+		return fmt.Errorf("set has unknown form %d", x.B[0])
 	}
 }
 

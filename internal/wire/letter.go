@@ -6,11 +6,8 @@ import (
 	"time"
 
 	"catenary/internal/answer"
-
-	"google.golang.org/protobuf/encoding/protowire"
+	"catenary/internal/field"
 )
-
-type protoNumber = protowire.Number
 
 // A Letter is what a signed question says (docs/protocol.md §4). Its encoding
 // is sealed by the server, verified by every client and forwarded as it is.
@@ -30,22 +27,22 @@ const LifeMax = time.Hour
 
 // Append appends the encoding of l to b.
 func (l Letter) Append(b []byte) []byte {
-	b = putUint(b, 1, l.Question)
-	b = putUint(b, 2, uint64(l.Issued.UnixMilli()))
-	b = putUint(b, 3, uint64(l.Life.Milliseconds()))
-	b = putUint(b, 4, uint64(l.Hold.Milliseconds()))
-	b = putUint(b, 5, uint64(l.Limit.Milliseconds()))
-	b = putBytes(b, 6, l.Key[:])
-	return putBytes(b, 7, l.Plan)
+	b = field.AppendUint(b, 1, l.Question)
+	b = field.AppendUint(b, 2, uint64(l.Issued.UnixMilli()))
+	b = field.AppendUint(b, 3, uint64(l.Life.Milliseconds()))
+	b = field.AppendUint(b, 4, uint64(l.Hold.Milliseconds()))
+	b = field.AppendUint(b, 5, uint64(l.Limit.Milliseconds()))
+	b = field.AppendBytes(b, 6, l.Key[:])
+	return field.AppendBytes(b, 7, l.Plan)
 }
 
 // DecodeLetter reads a letter from all of b. The letter shares b's memory.
 func DecodeLetter(b []byte) (Letter, error) {
 	l := Letter{Issued: time.UnixMilli(0)}
-	err := fields(b, func(f field) error {
-		switch f.num {
+	err := fields(b, func(f value) error {
+		switch f.Num {
 		case 1:
-			return f.uint(&l.Question)
+			return f.Uint(&l.Question)
 		case 2:
 			return f.millis(&l.Issued)
 		case 3:
@@ -55,9 +52,9 @@ func DecodeLetter(b []byte) (Letter, error) {
 		case 5:
 			return f.duration(&l.Limit)
 		case 6:
-			return f.exact(l.Key[:])
+			return f.Exact(l.Key[:])
 		case 7:
-			return f.bytes(&l.Plan)
+			return f.Bytes(&l.Plan)
 		}
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 
 	"catenary/internal/answer"
 	"catenary/internal/endpoint"
+	"catenary/internal/field"
 )
 
 // Register is a client's word to the server: who and where it is, and what it
@@ -78,46 +79,46 @@ func (Enrol) Kind() Kind      { return KindEnrol }
 func (Enrolled) Kind() Kind   { return KindEnrolled }
 
 func (m Register) append(b []byte) []byte {
-	b = putUint(b, 1, m.Version)
-	b = putBool(b, 2, m.Initial)
-	b = putUint(b, 3, m.Incarnation)
-	b = putUint(b, 4, m.Sequence)
+	b = field.AppendUint(b, 1, m.Version)
+	b = field.AppendBool(b, 2, m.Initial)
+	b = field.AppendUint(b, 3, m.Incarnation)
+	b = field.AppendUint(b, 4, m.Sequence)
 	b = putPlace(b, 5, m.Place)
-	b = putText(b, 6, m.Name)
-	b = putText(b, 7, m.Program)
-	b = putText(b, 8, m.Platform)
-	b = putUint(b, 9, uint64(m.Slot))
-	b = putBool(b, 10, m.HasSlot)
-	b = putFixed(b, 11, m.Peers)
+	b = field.AppendText(b, 6, m.Name)
+	b = field.AppendText(b, 7, m.Program)
+	b = field.AppendText(b, 8, m.Platform)
+	b = field.AppendUint(b, 9, uint64(m.Slot))
+	b = field.AppendBool(b, 10, m.HasSlot)
+	b = field.AppendFixed(b, 11, m.Peers)
 	for _, q := range m.Known {
-		b = putUint(b, 12, q)
+		b = field.AppendUint(b, 12, q)
 	}
-	b = putUint(b, 13, uint64(m.Back.Kind))
+	b = field.AppendUint(b, 13, uint64(m.Back.Kind))
 	b = putID(b, 14, m.Back.ID)
-	b = putUint(b, 15, uint64(m.Fore.Kind))
+	b = field.AppendUint(b, 15, uint64(m.Fore.Kind))
 	b = putID(b, 16, m.Fore.ID)
-	return putBytes(b, 17, m.RenewalKey)
+	return field.AppendBytes(b, 17, m.RenewalKey)
 }
 
 func decodeRegister(b []byte) (Message, error) {
 	var m Register
-	err := fields(b, func(f field) error { return m.take(f) })
+	err := fields(b, func(f value) error { return m.take(f) })
 	if err == nil && (m.Back.Kind > endpoint.Server || m.Fore.Kind > endpoint.Server) {
 		err = errors.New("neighbour of unknown kind")
 	}
 	return m, err
 }
 
-func (m *Register) take(f field) error {
-	switch f.num {
+func (m *Register) take(f value) error {
+	switch f.Num {
 	case 1:
-		return f.uint(&m.Version)
+		return f.Uint(&m.Version)
 	case 2:
-		return f.bool(&m.Initial)
+		return f.Bool(&m.Initial)
 	case 3:
-		return f.uint(&m.Incarnation)
+		return f.Uint(&m.Incarnation)
 	case 4:
-		return f.uint(&m.Sequence)
+		return f.Uint(&m.Sequence)
 	case 5:
 		return f.place(&m.Place)
 	case 6:
@@ -129,23 +130,23 @@ func (m *Register) take(f field) error {
 	case 9:
 		return f.slot(&m.Slot)
 	case 10:
-		return f.bool(&m.HasSlot)
+		return f.Bool(&m.HasSlot)
 	case 11:
-		return f.fixed(&m.Peers)
+		return f.Fixed(&m.Peers)
 	case 12:
-		if len(m.Known) == knownMax || f.u == 0 {
+		if len(m.Known) == knownMax || f.N == 0 {
 			return fmt.Errorf("more than %d questions, or number 0", knownMax)
 		}
-		m.Known = append(m.Known, f.u)
-		return f.want(0)
+		m.Known = append(m.Known, f.N)
+		return f.Want(0)
 	case 13:
 		return f.byte((*uint8)(&m.Back.Kind))
 	case 14:
-		return f.exact(m.Back.ID[:])
+		return f.Exact(m.Back.ID[:])
 	case 15:
 		return f.byte((*uint8)(&m.Fore.Kind))
 	case 16:
-		return f.exact(m.Fore.ID[:])
+		return f.Exact(m.Fore.ID[:])
 	case 17:
 		return f.limited(&m.RenewalKey, certMax)
 	}
@@ -153,10 +154,10 @@ func (m *Register) take(f field) error {
 }
 
 func (m Registered) append(b []byte) []byte {
-	b = putUint(b, 1, uint64(m.ComputerID))
-	b = putUint(b, 2, uint64(m.Slot))
-	b = putFixed(b, 3, m.Peers)
-	b = putBool(b, 4, m.PeersSame)
+	b = field.AppendUint(b, 1, uint64(m.ComputerID))
+	b = field.AppendUint(b, 2, uint64(m.Slot))
+	b = field.AppendFixed(b, 3, m.Peers)
+	b = field.AppendBool(b, 4, m.PeersSame)
 	for _, p := range m.Back {
 		b = putPlace(b, 5, p)
 	}
@@ -164,17 +165,17 @@ func (m Registered) append(b []byte) []byte {
 		b = putPlace(b, 6, p)
 	}
 	for _, q := range m.Questions {
-		b = putBytes(b, 7, q)
+		b = field.AppendBytes(b, 7, q)
 	}
-	b = putUint(b, 8, m.Highest)
-	b = putUint(b, 9, uint64(m.Now.UnixMilli()))
-	b = putUint(b, 10, uint64(m.Intervals.NormalMin.Milliseconds()))
-	b = putUint(b, 11, uint64(m.Intervals.NormalMax.Milliseconds()))
-	b = putUint(b, 12, uint64(m.Intervals.InitialMin.Milliseconds()))
-	b = putUint(b, 13, uint64(m.Intervals.InitialMax.Milliseconds()))
-	b = putBytes(b, 14, m.Certificate)
+	b = field.AppendUint(b, 8, m.Highest)
+	b = field.AppendUint(b, 9, uint64(m.Now.UnixMilli()))
+	b = field.AppendUint(b, 10, uint64(m.Intervals.NormalMin.Milliseconds()))
+	b = field.AppendUint(b, 11, uint64(m.Intervals.NormalMax.Milliseconds()))
+	b = field.AppendUint(b, 12, uint64(m.Intervals.InitialMin.Milliseconds()))
+	b = field.AppendUint(b, 13, uint64(m.Intervals.InitialMax.Milliseconds()))
+	b = field.AppendBytes(b, 14, m.Certificate)
 	for _, v := range m.Vouchers {
-		b = putBytes(b, 15, v)
+		b = field.AppendBytes(b, 15, v)
 	}
 	return b
 }
@@ -188,24 +189,24 @@ const (
 
 func decodeRegistered(b []byte) (Message, error) {
 	m := Registered{Now: time.UnixMilli(0)}
-	err := fields(b, func(f field) error { return m.take(f) })
+	err := fields(b, func(f value) error { return m.take(f) })
 	return m, err
 }
 
-func (m *Registered) take(f field) error {
-	switch f.num {
+func (m *Registered) take(f value) error {
+	switch f.Num {
 	case 1:
-		if f.u > 1<<32-1 {
+		if f.N > 1<<32-1 {
 			return errors.New("computer id exceeds 32 bits")
 		}
-		m.ComputerID = uint32(f.u)
-		return f.want(0)
+		m.ComputerID = uint32(f.N)
+		return f.Want(0)
 	case 2:
 		return f.slot(&m.Slot)
 	case 3:
-		return f.fixed(&m.Peers)
+		return f.Fixed(&m.Peers)
 	case 4:
-		return f.bool(&m.PeersSame)
+		return f.Bool(&m.PeersSame)
 	case 5:
 		return f.places(&m.Back)
 	case 6:
@@ -213,7 +214,7 @@ func (m *Registered) take(f field) error {
 	case 7:
 		return f.list(&m.Questions, questionsMax, SealedMax)
 	case 8:
-		return f.uint(&m.Highest)
+		return f.Uint(&m.Highest)
 	case 9:
 		return f.millis(&m.Now)
 	case 10:
@@ -233,18 +234,18 @@ func (m *Registered) take(f field) error {
 }
 
 func (m Enrol) append(b []byte) []byte {
-	b = putUint(b, 1, m.Version)
-	b = putBytes(b, 2, m.Secret)
-	b = putBytes(b, 3, m.Key)
-	return putText(b, 4, m.Name)
+	b = field.AppendUint(b, 1, m.Version)
+	b = field.AppendBytes(b, 2, m.Secret)
+	b = field.AppendBytes(b, 3, m.Key)
+	return field.AppendText(b, 4, m.Name)
 }
 
 func decodeEnrol(b []byte) (Message, error) {
 	var m Enrol
-	err := fields(b, func(f field) error {
-		switch f.num {
+	err := fields(b, func(f value) error {
+		switch f.Num {
 		case 1:
-			return f.uint(&m.Version)
+			return f.Uint(&m.Version)
 		case 2:
 			return f.limited(&m.Secret, secretSize)
 		case 3:
@@ -259,22 +260,22 @@ func decodeEnrol(b []byte) (Message, error) {
 
 func (m Enrolled) append(b []byte) []byte {
 	b = putID(b, 1, m.ID)
-	b = putUint(b, 2, uint64(m.ComputerID))
-	return putBytes(b, 3, m.Certificate)
+	b = field.AppendUint(b, 2, uint64(m.ComputerID))
+	return field.AppendBytes(b, 3, m.Certificate)
 }
 
 func decodeEnrolled(b []byte) (Message, error) {
 	var m Enrolled
-	err := fields(b, func(f field) error {
-		switch f.num {
+	err := fields(b, func(f value) error {
+		switch f.Num {
 		case 1:
-			return f.exact(m.ID[:])
+			return f.Exact(m.ID[:])
 		case 2:
-			if f.u > 1<<32-1 {
+			if f.N > 1<<32-1 {
 				return errors.New("computer id exceeds 32 bits")
 			}
-			m.ComputerID = uint32(f.u)
-			return f.want(0)
+			m.ComputerID = uint32(f.N)
+			return f.Want(0)
 		case 3:
 			return f.limited(&m.Certificate, certMax)
 		}
@@ -285,7 +286,7 @@ func decodeEnrolled(b []byte) (Message, error) {
 
 // A place is the address in 16 bytes (IPv4 in its IPv6-mapped form), the port
 // in 2, big-endian, and the client's ID in 16, in one string of bytes.
-func putPlace(b []byte, num protoNumber, p endpoint.Place) []byte {
+func putPlace(b []byte, num field.Number, p endpoint.Place) []byte {
 	if !p.Addr.IsValid() {
 		return b
 	}
@@ -293,27 +294,27 @@ func putPlace(b []byte, num protoNumber, p endpoint.Place) []byte {
 	v := make([]byte, 0, addressMax+len(p.ID))
 	v = append(v, a[:]...)
 	v = append(v, byte(p.Addr.Port()>>8), byte(p.Addr.Port()))
-	return putBytes(b, num, append(v, p.ID[:]...))
+	return field.AppendBytes(b, num, append(v, p.ID[:]...))
 }
 
-func putID(b []byte, num protoNumber, id endpoint.ID) []byte {
+func putID(b []byte, num field.Number, id endpoint.ID) []byte {
 	if id.Zero() {
 		return b
 	}
-	return putBytes(b, num, id[:])
+	return field.AppendBytes(b, num, id[:])
 }
 
-func (x field) place(to *endpoint.Place) error {
-	if len(x.b) != addressMax+len(to.ID) {
-		return fmt.Errorf("place of %d bytes", len(x.b))
+func (x value) place(to *endpoint.Place) error {
+	if len(x.B) != addressMax+len(to.ID) {
+		return fmt.Errorf("place of %d bytes", len(x.B))
 	}
-	addr := netip.AddrFrom16([16]byte(x.b[:16])).Unmap()
-	to.Addr = netip.AddrPortFrom(addr, uint16(x.b[16])<<8|uint16(x.b[17]))
-	copy(to.ID[:], x.b[addressMax:])
-	return x.want(2)
+	addr := netip.AddrFrom16([16]byte(x.B[:16])).Unmap()
+	to.Addr = netip.AddrPortFrom(addr, uint16(x.B[16])<<8|uint16(x.B[17]))
+	copy(to.ID[:], x.B[addressMax:])
+	return x.Want(2)
 }
 
-func (x field) places(to *[]endpoint.Place) error {
+func (x value) places(to *[]endpoint.Place) error {
 	if len(*to) == peersMax {
 		return fmt.Errorf("more than %d peers", peersMax)
 	}
@@ -323,42 +324,42 @@ func (x field) places(to *[]endpoint.Place) error {
 	return err
 }
 
-func (x field) list(to *[][]byte, count, size int) error {
-	if len(*to) == count || len(x.b) == 0 || len(x.b) > size {
+func (x value) list(to *[][]byte, count, size int) error {
+	if len(*to) == count || len(x.B) == 0 || len(x.B) > size {
 		return fmt.Errorf("more than %d entries, or one not of 1 to %d bytes", count, size)
 	}
-	*to = append(*to, x.b)
-	return x.want(2)
+	*to = append(*to, x.B)
+	return x.Want(2)
 }
 
-func (x field) limited(to *[]byte, size int) error {
-	if len(x.b) > size {
-		return fmt.Errorf("has %d bytes; the limit is %d", len(x.b), size)
+func (x value) limited(to *[]byte, size int) error {
+	if len(x.B) > size {
+		return fmt.Errorf("has %d bytes; the limit is %d", len(x.B), size)
 	}
-	return x.bytes(to)
+	return x.Bytes(to)
 }
 
-func (x field) short(to *string, size int) error {
-	if len(x.b) > size {
-		return fmt.Errorf("has %d bytes; the limit is %d", len(x.b), size)
+func (x value) short(to *string, size int) error {
+	if len(x.B) > size {
+		return fmt.Errorf("has %d bytes; the limit is %d", len(x.B), size)
 	}
-	return x.text(to)
+	return x.Text(to)
 }
 
-func (x field) slot(to *answer.Slot) error {
-	if x.u >= answer.SlotMax {
-		return fmt.Errorf("slot %d does not exist", x.u)
+func (x value) slot(to *answer.Slot) error {
+	if x.N >= answer.SlotMax {
+		return fmt.Errorf("slot %d does not exist", x.N)
 	}
-	*to = answer.Slot(x.u)
-	return x.want(0)
+	*to = answer.Slot(x.N)
+	return x.Want(0)
 }
 
-func (x field) byte(to *uint8) error {
-	if x.u > 255 {
-		return fmt.Errorf("%d does not fit in a byte", x.u)
+func (x value) byte(to *uint8) error {
+	if x.N > 255 {
+		return fmt.Errorf("%d does not fit in a byte", x.N)
 	}
-	*to = uint8(x.u)
-	return x.want(0)
+	*to = uint8(x.N)
+	return x.Want(0)
 }
 
 // durationMax and timeMax keep arithmetic on what a message says from
@@ -368,18 +369,18 @@ const (
 	timeMax     = 253402300799999 // milliseconds since 1970
 )
 
-func (x field) duration(to *time.Duration) error {
-	if x.u > uint64(durationMax.Milliseconds()) {
-		return fmt.Errorf("%d ms is too long", x.u)
+func (x value) duration(to *time.Duration) error {
+	if x.N > uint64(durationMax.Milliseconds()) {
+		return fmt.Errorf("%d ms is too long", x.N)
 	}
-	*to = time.Duration(x.u) * time.Millisecond
-	return x.want(0)
+	*to = time.Duration(x.N) * time.Millisecond
+	return x.Want(0)
 }
 
-func (x field) millis(to *time.Time) error {
-	if x.u > timeMax {
-		return fmt.Errorf("%d ms is too late", x.u)
+func (x value) millis(to *time.Time) error {
+	if x.N > timeMax {
+		return fmt.Errorf("%d ms is too late", x.N)
 	}
-	*to = time.UnixMilli(int64(x.u))
-	return x.want(0)
+	*to = time.UnixMilli(int64(x.N))
+	return x.Want(0)
 }

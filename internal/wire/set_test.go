@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"catenary/internal/answer"
+	"catenary/internal/field"
 
 	"pgregory.net/rapid"
 )
 
 func decodeSet(b []byte) (answer.Set, error) {
 	var s answer.Set
-	err := field{num: 6, typ: 2, b: b}.set(&s)
+	err := value{field.Field{Type: 2, B: b}}.set(&s)
 	return s, err
 }
 

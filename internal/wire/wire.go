@@ -13,6 +13,7 @@ import (
 
 	"catenary/internal/answer"
 	"catenary/internal/endpoint"
+	"catenary/internal/field"
 )
 
 // Version is the protocol version that Hello, Register and Enrol announce.
@@ -172,21 +173,21 @@ var decoders = map[Kind]func([]byte) (Message, error){
 }
 
 func (m Hello) append(b []byte) []byte {
-	b = putUint(b, 1, m.Version)
-	b = putUint(b, 2, uint64(m.Role))
+	b = field.AppendUint(b, 1, m.Version)
+	b = field.AppendUint(b, 2, uint64(m.Role))
 	b = putPlace(b, 3, m.Place)
-	return putUint(b, 4, m.Incarnation)
+	return field.AppendUint(b, 4, m.Incarnation)
 }
 
 func decodeHello(b []byte) (Message, error) {
 	var m Hello
-	err := fields(b, func(f field) error {
-		switch f.num {
+	err := fields(b, func(f value) error {
+		switch f.Num {
 		case 1:
-			return f.uint(&m.Version)
+			return f.Uint(&m.Version)
 		case 2:
 			var role uint64
-			err := f.uint(&role)
+			err := f.Uint(&role)
 			m.Role = Role(role)
 			if role > 255 {
 				return fmt.Errorf("role %d does not exist", role)
@@ -195,20 +196,20 @@ func decodeHello(b []byte) (Message, error) {
 		case 3:
 			return f.place(&m.Place)
 		case 4:
-			return f.uint(&m.Incarnation)
+			return f.Uint(&m.Incarnation)
 		}
 		return nil
 	})
 	return m, err
 }
 
-func (m HelloOK) append(b []byte) []byte { return putUint(b, 1, m.Incarnation) }
+func (m HelloOK) append(b []byte) []byte { return field.AppendUint(b, 1, m.Incarnation) }
 
 func decodeHelloOK(b []byte) (Message, error) {
 	var m HelloOK
-	err := fields(b, func(f field) error {
-		if f.num == 1 {
-			return f.uint(&m.Incarnation)
+	err := fields(b, func(f value) error {
+		if f.Num == 1 {
+			return f.Uint(&m.Incarnation)
 		}
 		return nil
 	})
@@ -216,15 +217,15 @@ func decodeHelloOK(b []byte) (Message, error) {
 }
 
 func (m Refused) append(b []byte) []byte {
-	return putText(putUint(b, 1, uint64(m.Reason)), 2, m.Text)
+	return field.AppendText(field.AppendUint(b, 1, uint64(m.Reason)), 2, m.Text)
 }
 
 func decodeRefused(b []byte) (Message, error) {
 	var m Refused
-	err := fields(b, func(f field) error {
-		switch f.num {
+	err := fields(b, func(f value) error {
+		switch f.Num {
 		case 1:
-			return f.uint((*uint64)(&m.Reason))
+			return f.Uint((*uint64)(&m.Reason))
 		case 2:
 			return f.short(&m.Text, problemMax)
 		}
@@ -233,13 +234,13 @@ func decodeRefused(b []byte) (Message, error) {
 	return m, err
 }
 
-func (m Question) append(b []byte) []byte { return putBytes(b, 1, m.Sealed) }
+func (m Question) append(b []byte) []byte { return field.AppendBytes(b, 1, m.Sealed) }
 
 func decodeQuestion(b []byte) (Message, error) {
 	var m Question
-	err := fields(b, func(f field) error {
-		if f.num == 1 {
-			return f.bytes(&m.Sealed)
+	err := fields(b, func(f value) error {
+		if f.Num == 1 {
+			return f.Bytes(&m.Sealed)
 		}
 		return nil
 	})
@@ -249,13 +250,13 @@ func decodeQuestion(b []byte) (Message, error) {
 	return m, err
 }
 
-func (m Ack) append(b []byte) []byte { return putUint(b, 1, m.Seq) }
+func (m Ack) append(b []byte) []byte { return field.AppendUint(b, 1, m.Seq) }
 
 func decodeAck(b []byte) (Message, error) {
 	var m Ack
-	err := fields(b, func(f field) error {
-		if f.num == 1 {
-			return f.uint(&m.Seq)
+	err := fields(b, func(f value) error {
+		if f.Num == 1 {
+			return f.Uint(&m.Seq)
 		}
 		return nil
 	})
