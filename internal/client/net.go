@@ -20,15 +20,11 @@ const (
 	connectTimeout   = 3 * time.Second // TCP, to a peer or the server
 	handshakeTimeout = 5 * time.Second // TLS and Hello, either way
 	handshakesMax    = 64              // knocks that may be unproven at once; more are closed
-	acceptPause      = 100 * time.Millisecond
 )
-
-// keepAlive notices a neighbour that lost its power in about 8 s (docs/protocol.md §1).
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 3}
 
 // connect makes a TLS connection, from the given address if it is valid.
 func (c *Client) connect(ctx context.Context, from netip.Addr, to string, cfg *tls.Config) (*tls.Conn, error) {
-	d := net.Dialer{Timeout: connectTimeout, KeepAliveConfig: keepAlive}
+	d := net.Dialer{Timeout: connectTimeout, KeepAliveConfig: link.KeepAlive}
 	if from.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 	}
@@ -108,41 +104,15 @@ func (c *Client) greet(ctx context.Context, ef node.Dial) (*link.Link, error) {
 
 // accept takes the connections of other clients until ctx ends.
 func (c *Client) accept(ctx context.Context) {
-	// A closed listener cannot be opened again in the next life; a deadline can
-	// be lifted.
-	stop := context.AfterFunc(ctx, func() { c.listen.SetDeadline(time.Now()) })
-	defer func() {
-		stop()
-		c.listen.SetDeadline(time.Time{})
-	}()
-	cfg := c.trust.FromPeers(c.cert.Load)
-	slots := make(chan struct{}, handshakesMax)
-	for ctx.Err() == nil {
-		raw, err := c.listen.AcceptTCP()
-		switch {
-		case ctx.Err() != nil:
-			return
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil:
-			c.log.Warn("cannot accept a neighbour", "because", err)
-			select { // out of descriptors, perhaps: let others go first
-			case <-ctx.Done():
-			case <-time.After(acceptPause):
-			}
-			continue
-		}
-		select {
-		case slots <- struct{}{}:
-		default:
-			raw.Close()
-			continue
-		}
-		c.worker.Go(func() {
-			defer func() { <-slots }()
-			c.prove(ctx, raw, cfg)
-		})
+	if err := c.listen.SetDeadline(time.Time{}); err != nil { // as the last life left it
+		c.log.Error("cannot accept neighbours", "because", err)
+		return
 	}
+	cfg := c.trust.FromPeers(c.cert.Load)
+	link.Accept(ctx, c.listen, handshakesMax, &c.worker, c.log, func(raw *net.TCPConn, proved func()) {
+		defer proved()
+		c.prove(ctx, raw, cfg)
+	})
 }
 
 // prove finds out who has connected, and lets the loop decide.
@@ -162,7 +132,7 @@ func (c *Client) prove(ctx context.Context, raw *net.TCPConn, cfg *tls.Config) {
 }
 
 func (c *Client) meet(ctx context.Context, raw *net.TCPConn, cfg *tls.Config) (*link.Link, wire.Hello, error) {
-	if err := raw.SetKeepAliveConfig(keepAlive); err != nil {
+	if err := raw.SetKeepAliveConfig(link.KeepAlive); err != nil {
 		return nil, wire.Hello{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)

@@ -22,48 +22,24 @@ const (
 	handshakeTimeout = 10 * time.Second // TLS and the first message; many may come at once
 	replyTimeout     = 10 * time.Second // writing a reply
 	connectionsMax   = 4096             // connections that have not yet proved who they are
-	acceptPause      = 100 * time.Millisecond
 )
 
-// accept takes connections until the listener is closed.
+// accept takes connections until ctx ends.
 func (s *Server) accept(ctx context.Context, cfg *tls.Config) {
-	stop := context.AfterFunc(ctx, func() { s.listen.Close() })
-	defer stop()
-	slots := make(chan struct{}, connectionsMax)
-	for {
-		raw, err := s.listen.AcceptTCP()
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			s.log.Error("cannot accept a client", "because", err)
-			select { // out of descriptors, perhaps: let others go first
-			case <-ctx.Done():
-			case <-time.After(acceptPause):
-			}
-			continue
+	link.Accept(ctx, s.listen, connectionsMax, &s.worker, s.log, func(raw *net.TCPConn, proved func()) {
+		defer raw.Close()
+		if err := s.serve(ctx, raw, cfg, proved); err != nil && ctx.Err() == nil {
+			s.log.Log(ctx, link.LogLevel(err), "client connection ended", "from", raw.RemoteAddr(), "because", err)
 		}
-		select {
-		case slots <- struct{}{}:
-		default:
-			raw.Close()
-			continue
-		}
-		s.worker.Go(func() {
-			defer raw.Close()
-			err := s.serve(ctx, raw, cfg, func() { <-slots })
-			if err != nil && ctx.Err() == nil {
-				s.log.Log(ctx, link.LogLevel(err), "client connection ended", "from", raw.RemoteAddr(), "because", err)
-			}
-		})
-	}
+	})
 }
 
 // serve proves who has connected and does what its protocol is for. proved is
-// called once, when the connection no longer counts as unproven.
+// called when the connection no longer counts as unproven.
 func (s *Server) serve(ctx context.Context, raw *net.TCPConn, cfg *tls.Config, proved func()) error {
+	defer proved()
 	defer context.AfterFunc(ctx, func() { raw.Close() })()
-	if err := raw.SetKeepAliveConfig(keepAlive); err != nil {
+	if err := raw.SetKeepAliveConfig(link.KeepAlive); err != nil {
 		return err
 	}
 	conn := tls.Server(raw, cfg)
@@ -71,28 +47,21 @@ func (s *Server) serve(ctx context.Context, raw *net.TCPConn, cfg *tls.Config, p
 	err := conn.HandshakeContext(hctx)
 	cancel()
 	if err != nil {
-		proved()
 		return fmt.Errorf("tls handshake: %w", err)
 	}
 	from := raw.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
 	l := link.New(conn)
 	switch protocol := conn.ConnectionState().NegotiatedProtocol; protocol {
 	case link.ProtocolEnrol:
-		defer proved()
 		return s.enrol(ctx, l, from)
 	case link.ProtocolRegister:
-		defer proved()
 		return s.register(ctx, l, conn, from)
 	case link.ProtocolLeader:
 		return s.lead(ctx, l, conn, from, proved)
 	default:
-		proved()
 		return fmt.Errorf("protocol %q is not served here", protocol)
 	}
 }
-
-// keepAlive notices a leader that lost its power in about 8 s (docs/protocol.md §1).
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 3}
 
 // decline says a refusal to the client, and returns the error for the log.
 func decline(l *link.Link, err error) error {
