@@ -405,6 +405,54 @@ func TestStalled(t *testing.T) {
 	}
 }
 
+// TestNobodyBehind: who has nobody behind waits for nobody.
+func TestNobodyBehind(t *testing.T) {
+	r := newRig(t, 1)
+	back, fore := r.inChain()
+	r.step(Got{back, wire.Question{Sealed: r.sealed(41)}})
+	r.step(Down{back})
+	sends := of[Send](r.step(Evaluated{41, answer.Rows{}, answer.Counts{}}))
+	if len(sends) != 1 || sends[0].Conn != fore || !sends[0].Message.(wire.Answer).Final {
+		t.Errorf("the answer leaves as %v", sends)
+	}
+}
+
+// TestNeighbourRestarts: a neighbour that knocks again is a new one. In front
+// it gets the live questions and what it may not have had; behind, it starts
+// counting its reports anew.
+func TestNeighbourRestarts(t *testing.T) {
+	r := newRig(t, 1)
+	back, fore := r.inChain()
+	q := r.sealed(41)
+	r.step(Got{back, wire.Question{Sealed: q}})
+	r.step(Got{back, wire.Answer{Report: answer.Report{Seq: 1, Question: 41, First: true, Final: true}}})
+	r.step(Evaluated{41, answer.Rows{}, answer.Counts{}})
+	efs := r.step(Knock{3, wire.Hello{Version: wire.Version, Role: wire.Ahead, Place: place(8), Incarnation: 2}})
+	if !reflect.DeepEqual(of[Hangup](efs), []Hangup{{fore}}) || len(of[Admit](efs)) != 1 {
+		t.Fatalf("effects are %v", efs)
+	}
+	var got []string
+	for _, s := range of[Send](efs) {
+		if s.Conn != 3 {
+			t.Errorf("sends %v", s)
+		}
+		switch m := s.Message.(type) {
+		case wire.Question:
+			got = append(got, "question")
+		case wire.Answer:
+			got = append(got, fmt.Sprintf("first %v tainted %v", m.First, m.Bundle.Tainted))
+		}
+	}
+	if want := []string{"question", "first true tainted false", "first false tainted true"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("the new neighbour gets %q, want %q", got, want)
+	}
+	r.step(Knock{5, wire.Hello{Version: wire.Version, Role: wire.Behind, Place: place(2), Incarnation: 2}})
+	acks := of[Send](r.step(Got{5, wire.Answer{Report: answer.Report{Seq: 1, Question: 41, First: true}}}))
+	if len(acks) == 0 || !reflect.DeepEqual(acks[0], Send{5, wire.Ack{Seq: 1}}) {
+		t.Errorf("behind, the new neighbour gets %v", acks)
+	}
+}
+
 // TestNotes: what is worth a line in the log says what it is about.
 func TestNotes(t *testing.T) {
 	r := newRig(t, 1)

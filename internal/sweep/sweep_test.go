@@ -272,6 +272,9 @@ func TestLimits(t *testing.T) {
 			t.Fatalf("bundle %d: lost %v, want %v", i, got, want)
 		}
 	}
+	if first, last := s.queue[0].Question, s.queue[queueMax-1].Question; first != 5001 || last != 5000+queueMax {
+		t.Errorf("bundles %d to %d wait, want %d to %d", first, last, 5001, 5000+queueMax)
+	}
 }
 
 // TestKnown: the newest questions are named, those that are over before the
