@@ -19,8 +19,8 @@ var defaultIntervals = wire.Intervals{
 const (
 	// settleMin and settleMax bracket the first normal registration after an
 	// initial one: by then the client stands in its chain and can say so.
-	settleMin = 3 * time.Second
-	settleMax = 8 * time.Second
+	settleMin = 1 * time.Second
+	settleMax = 4 * time.Second
 
 	replyTimeout = 20 * time.Second // a registration that takes longer has failed
 	retryMin     = 2 * time.Second  // first wait of a client that has never registered

@@ -80,7 +80,7 @@ func TestSchedule(t *testing.T) {
 			}
 		}
 	}
-	settle.check(t, "after an initial registration", 3*time.Second, 8*time.Second)
+	settle.check(t, "after an initial registration", 1*time.Second, 4*time.Second)
 	normal.check(t, "normally", 30*time.Second, 90*time.Second)
 	// The first normal slot after the drawn time asks for everything.
 	initial.check(t, "initially", 2*time.Hour, 6*time.Hour+90*time.Second)
