@@ -210,12 +210,16 @@ func MakeBundle(ctx context.Context, k *Keys, db *store.Store, servers []string,
 }
 
 // FirstBundle writes a catenary-init.dat into the data folder, unless there is
-// one that is still good, and returns its path.
+// one for the same servers, and returns its path. It makes no new one when that
+// has expired: a secret that renews itself would never end.
 func (s *Server) FirstBundle(ctx context.Context) (string, error) {
 	path := filepath.Join(s.cfg.DataDir, trust.FileName)
 	if data, err := os.ReadFile(path); err == nil {
-		// One that has expired, or names other addresses, would let nobody in.
-		if b, err := trust.Parse(data); err == nil && time.Now().Before(b.Expires) && slices.Equal(b.Servers, s.cfg.Servers) {
+		b, err := trust.Parse(data)
+		if err == nil && slices.Equal(b.Servers, s.cfg.Servers) {
+			if time.Now().After(b.Expires) {
+				s.log.Info("the first bundle lets nobody in any more", "path", path, "next", "catenary server bundle")
+			}
 			return path, nil
 		}
 	}
