@@ -63,6 +63,7 @@ catenary-init.dat, which lets clients in.`,
 	f.BoolVar(&o.announce, "announce", false, "print one JSON line when ready")
 	f.BoolVar(&o.debug, "debug", false, "log more")
 	f.BoolVar(&o.lifeline, "until-stdin-closes", false, "end when standard input is closed")
+	f.Lookup("announce").Hidden, f.Lookup("until-stdin-closes").Hidden = true, true // for the demo
 	cmd.AddCommand(bundleCommand())
 	return cmd
 }
