@@ -132,7 +132,7 @@ func (w *world) greet(c *conn, frame []byte) {
 	late := c.ends[0].state != dialling
 	to := c.ends[1].host
 	switch {
-	case late && w.oneIn(2):
+	case c.reset, late && w.oneIn(2):
 		return
 	case to != nil && to.node == nil:
 		if !to.silent {
