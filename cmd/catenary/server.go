@@ -74,6 +74,9 @@ func (o *serverOptions) complete() error {
 		return fault.New(fault.Invalid, "registration intervals must be positive and in order: %v to %v, %v to %v",
 			i.NormalMin, i.NormalMax, i.InitialMin, i.InitialMax)
 	}
+	if i.NormalMax > server.NormalMax {
+		return fault.New(fault.Invalid, "--register-max %v: at most %v, or clients count as off between two registrations", i.NormalMax, server.NormalMax)
+	}
 	if len(o.Servers) > 0 {
 		return nil
 	}

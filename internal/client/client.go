@@ -161,6 +161,11 @@ func (c *Client) Run(ctx context.Context) error {
 			return context.Cause(ctx)
 		case errors.Is(err, errMoved), errors.Is(err, errReset):
 			c.log.Info("starting over", "because", err)
+			// The next life counts its registrations from 1 again: as a new start.
+			c.state.who.Incarnation++
+			if err := c.state.save(); err != nil {
+				return err
+			}
 		default:
 			return err
 		}

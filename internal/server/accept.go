@@ -185,7 +185,7 @@ func (s *Server) lead(ctx context.Context, raw *link.Link, conn *tls.Conn, from 
 	if err := raw.Send(wire.HelloOK{Incarnation: 1}); err != nil {
 		return err
 	}
-	if err := s.do(ctx, func(h *hub) { l.lan = h.lanOf(who.Client, from); h.lead(l) }); err != nil {
+	if err := s.do(ctx, func(h *hub) { l.lan = h.lanOf(hello.Place, from); h.lead(l) }); err != nil {
 		return err
 	}
 	var wrong error
@@ -228,9 +228,9 @@ func roleName(r wire.Role) string {
 
 // lanOf is the LAN of a client, also of one that has not registered since the
 // server started.
-func (h *hub) lanOf(id endpoint.ID, from netip.Addr) netip.Prefix {
-	if lan, ok := h.roster.LAN(id); ok {
+func (h *hub) lanOf(p endpoint.Place, from netip.Addr) netip.Prefix {
+	if lan, ok := h.roster.LAN(p.ID); ok {
 		return lan
 	}
-	return h.roster.Boundaries().LAN(from)
+	return h.roster.Boundaries().LANOf(from, p.Addr.Addr() != from)
 }

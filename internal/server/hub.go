@@ -229,7 +229,7 @@ func (h *hub) upTo(bytes int, ids []uint64) [][]byte {
 	var out [][]byte
 	for _, id := range ids {
 		sealed := h.live[id].sealed
-		if bytes -= len(sealed); bytes < 0 {
+		if bytes -= len(sealed); bytes < 0 || len(out) == wire.QuestionsMax {
 			break
 		}
 		out = append(out, sealed)

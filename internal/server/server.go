@@ -47,6 +47,11 @@ var DefaultIntervals = wire.Intervals{
 	InitialMin: 2 * time.Hour, InitialMax: 6 * time.Hour,
 }
 
+// NormalMax bounds the longest interval between two registrations: a client
+// that misses one must still come before it counts as off (roster.StaleAfter)
+// or as a stranger to its own chain.
+const NormalMax = 100 * time.Second
+
 // A Server serves clients, and the API through its methods.
 type Server struct {
 	cfg     Config

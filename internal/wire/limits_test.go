@@ -194,7 +194,7 @@ func TestFieldLimits(t *testing.T) {
 		{"renewal key", func(n int) Message { return Register{RenewalKey: make([]byte, n)} }, certMax},
 		{"peers behind", func(n int) Message { return Registered{Now: time.UnixMilli(1), Back: repeat(n)} }, peersMax},
 		{"peers in front", func(n int) Message { return Registered{Now: time.UnixMilli(1), Fore: repeat(n)} }, peersMax},
-		{"questions", func(n int) Message { return Registered{Now: time.UnixMilli(1), Questions: blobs(n)} }, questionsMax},
+		{"questions", func(n int) Message { return Registered{Now: time.UnixMilli(1), Questions: blobs(n)} }, QuestionsMax},
 		{"question's size", func(n int) Message { return Registered{Now: time.UnixMilli(1), Questions: [][]byte{make([]byte, n)}} }, SealedMax},
 		{"certificate", func(n int) Message { return Registered{Now: time.UnixMilli(1), Certificate: make([]byte, n)} }, certMax},
 		{"vouchers", func(n int) Message { return Registered{Now: time.UnixMilli(1), Vouchers: blobs(n)} }, vouchersMax},

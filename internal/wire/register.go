@@ -180,11 +180,11 @@ func (m Registered) append(b []byte) []byte {
 	return b
 }
 
-// vouchersMax and questionsMax bound what one reply may bring; the frame
-// bounds their bytes.
+// vouchersMax and QuestionsMax bound what one reply may bring; the frame bounds
+// their bytes.
 const (
 	vouchersMax  = 16
-	questionsMax = 256
+	QuestionsMax = 256
 )
 
 func decodeRegistered(b []byte) (Message, error) {
@@ -212,7 +212,7 @@ func (m *Registered) take(f value) error {
 	case 6:
 		return f.places(&m.Fore)
 	case 7:
-		return f.list(&m.Questions, questionsMax, SealedMax)
+		return f.list(&m.Questions, QuestionsMax, SealedMax)
 	case 8:
 		return f.Uint(&m.Highest)
 	case 9:

@@ -52,6 +52,15 @@ func (b Boundaries) LAN(a netip.Addr) netip.Prefix {
 	return p
 }
 
+// LANOf returns the LAN of a client at the address; one that nobody can dial is
+// alone in its own.
+func (b Boundaries) LANOf(a netip.Addr, alone bool) netip.Prefix {
+	if alone {
+		return netip.PrefixFrom(a, a.BitLen())
+	}
+	return b.LAN(a)
+}
+
 // A Placement is a client's place as the server assigns it.
 type Placement struct {
 	LAN        netip.Prefix
@@ -109,10 +118,7 @@ type Claim struct {
 // here within the last hour, or that it claims if that is free. ok is false if
 // the LAN has no slot left.
 func (r *Roster) Register(now time.Time, c Claim) (pl Placement, ok bool) {
-	p, key := c.Place, r.bounds.LAN(c.Place.Addr.Addr())
-	if c.Alone {
-		key = netip.PrefixFrom(p.Addr.Addr(), p.Addr.Addr().BitLen())
-	}
+	p, key := c.Place, r.bounds.LANOf(c.Place.Addr.Addr(), c.Alone)
 	old, known := r.where[p.ID]
 	if known && old.lan != key {
 		r.remove(now, p.ID)
