@@ -32,6 +32,7 @@ const imports = `
 	! field    :
 	! value    :
 	! endpoint :
+	! boundary :
 	! seal     :
 	! trust    : seal
 	! expr     : value field fault
@@ -49,14 +50,15 @@ const imports = `
 	  client/exec  : sensor fault
 	  client       : node chain wire link plan sensor answer seal trust endpoint client/probe client/exec
 
-	! server/roster : endpoint answer
-	! server/tally  : answer
-	  server/store  : endpoint sensor fault
-	  server/api    : question plan sensor value expr answer endpoint fault server/store server/tally
-	  server        : server/roster server/tally server/store wire link plan question sensor answer seal trust endpoint fault
+	! server/roster   : boundary endpoint answer
+	! server/tally    : answer
+	! server/dispatch : server/roster server/tally wire answer endpoint
+	  server/store    : boundary endpoint sensor fault
+	  server/api      : question plan sensor value expr answer boundary endpoint fault server/store server/tally
+	  server          : server/dispatch server/roster server/tally server/store wire link plan question sensor answer boundary seal trust endpoint fault
 
-	  sim  : node chain sweep wire answer endpoint seal server/roster server/tally
-	  cli  : value sensor fault
+	  sim  : node chain sweep wire answer endpoint seal server/dispatch server/roster server/tally
+	  cli  : value sensor boundary fault
 	  demo :
 `
 

@@ -85,6 +85,15 @@ type Rows struct {
 	Cut  uint64 // 0: nothing was left out
 }
 
+// Size is the share of [Limits].Bytes of all rows together.
+func (r Rows) Size() int {
+	n := 0
+	for _, row := range r.List {
+		n += row.Size()
+	}
+	return n
+}
+
 // RowsOf returns the rows that one machine or many have said, merging equal
 // ones.
 func RowsOf(lim Limits, rows ...Row) Rows {
@@ -182,6 +191,9 @@ type Bundle struct {
 	Set      Set // the machines whose rows are in it; never empty
 	Rows     Rows
 	Counts   Counts
+	// Failed are the machines that Counts has under Errors, and Stopped those
+	// under Stopped: the server accounts for each.
+	Failed, Stopped Set
 	// Tainted bundles may have travelled twice: they are passed along as they
 	// are, never merged, and the server decides by their sets.
 	Tainted bool
@@ -201,12 +213,13 @@ type Report struct {
 type Counts struct {
 	Passed    uint64 // matched the question's condition
 	Errors    uint64 // had at least one sensor fail
+	Stopped   uint64 // of Errors: had one stopped at its time limit
 	NoResults uint64 // had at least one sensor say nothing
 }
 
 // Add returns the sum of both.
 func (c Counts) Add(d Counts) Counts {
-	return Counts{c.Passed + d.Passed, c.Errors + d.Errors, c.NoResults + d.NoResults}
+	return Counts{c.Passed + d.Passed, c.Errors + d.Errors, c.Stopped + d.Stopped, c.NoResults + d.NoResults}
 }
 
 // Merge joins two bundles of one question. It panics if they share a machine,
@@ -221,5 +234,19 @@ func Merge(lim Limits, a, b Bundle) Bundle {
 		Set:      a.Set.Union(b.Set),
 		Rows:     MergeRows(lim, a.Rows, b.Rows),
 		Counts:   a.Counts.Add(b.Counts),
+		Failed:   a.Failed.Union(b.Failed),
+		Stopped:  a.Stopped.Union(b.Stopped),
 	}
+}
+
+// BundleOf returns what one machine has said.
+func BundleOf(question uint64, slot Slot, rows Rows, counts Counts) Bundle {
+	b := Bundle{Question: question, Set: SetOf(slot), Rows: rows, Counts: counts}
+	if counts.Errors > 0 {
+		b.Failed = b.Set
+	}
+	if counts.Stopped > 0 {
+		b.Stopped = b.Set
+	}
+	return b
 }

@@ -21,6 +21,7 @@ package chain
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"catenary/internal/endpoint"
@@ -70,89 +71,156 @@ type Conn uint64
 type Event interface{ event() }
 
 type (
-	// Tick: the deadline has come.
-	Tick struct{}
+	// Tick: the deadline has come; Late is by how much it was missed.
+	Tick struct{ Late time.Duration }
 	// Peers: the server's list of possible neighbours, on both sides.
-	Peers struct{ Places []endpoint.Place }
+	Peers struct {
+		Places []endpoint.Place
+		// From and Until bound the places of neighbours, the first inclusive;
+		// the zero Place is no bound.
+		From, Until endpoint.Place
+		// Spread is over how long the leaders come back when they have lost the
+		// server; 0 leaves it as it was.
+		Spread time.Duration
+		// Moved: the client is in another LAN than before. It stays nobody's
+		// neighbour.
+		Moved bool
+	}
+	// Hint: the server says that a client has just come.
+	Hint struct{ Place endpoint.Place }
 	// Up: a dial succeeded and the other side has admitted us.
 	Up struct{ Conn Conn }
-	// Failed: a dial failed or was refused.
-	Failed struct{ Conn Conn }
-	// Knock: a client has connected and wants to stand on our side Side.
-	Knock struct {
-		Conn Conn
-		Side Side
-		Peer endpoint.Place
+	// Failed: a dial failed. If it was Refused, who was dialled lives, and
+	// Nearer, unless it is nobody, stands nearer to it than we do. It may admit
+	// us Later.
+	Failed struct {
+		Conn    Conn
+		Refused bool
+		Nearer  Peer
+		Later   bool
 	}
-	// Down: a held connection broke.
+	// Knock: a client has connected and wants to stand on our side Side. It
+	// believes the Suspects dead.
+	Knock struct {
+		Conn     Conn
+		Side     Side
+		Peer     endpoint.Place
+		Suspects []endpoint.ID
+	}
+	// Down: a held connection broke, or one that waits to be admitted.
 	Down struct{ Conn Conn }
+	// Alive: something has come from the neighbour on a side.
+	Alive struct{ Side Side }
+	// Suspect: the neighbour on a side is slower than it should be. Trust: it
+	// is not any more.
+	Suspect struct{ Side Side }
+	Trust   struct{ Side Side }
 	// Stalled: the neighbour on a side no longer does its part.
 	Stalled struct{ Side Side }
 )
 
 func (Tick) event()    {}
 func (Peers) event()   {}
+func (Hint) event()    {}
 func (Up) event()      {}
 func (Failed) event()  {}
 func (Knock) event()   {}
 func (Down) event()    {}
+func (Alive) event()   {}
+func (Suspect) event() {}
+func (Trust) event()   {}
 func (Stalled) event() {}
 
 // An Effect is something the host must now do. Effects are carried out in order.
 type Effect interface{ effect() }
 
 type (
-	// Dial: connect; answer with Up or Failed.
+	// Dial: connect; answer with Up or Failed. The Suspects stand between and
+	// could not be reached.
 	Dial struct {
-		Conn Conn
-		Side Side
-		Peer Peer
+		Conn     Conn
+		Side     Side
+		Peer     Peer
+		Suspects []endpoint.ID
 	}
-	// Admit accepts the Knock of this step.
+	// Admit accepts a Knock, of this step or of one before.
 	Admit struct{ Conn Conn }
-	// Refuse declines it.
-	Refuse struct{ Conn Conn }
+	// Refuse declines it; Nearer stands there, if it is a peer. Later it may be
+	// otherwise.
+	Refuse struct {
+		Conn   Conn
+		Nearer Peer
+		Later  bool
+	}
+	// Check: let the neighbour on a side show that it is there. If it does,
+	// answer with Alive.
+	Check struct{ Side Side }
 	// Hangup: close the connection or abandon the dial; the node wants to hear
 	// nothing of it again.
 	Hangup struct{ Conn Conn }
+	// Dead: a former neighbour can be reached no more.
+	Dead struct{ Place endpoint.Place }
+	// Exhausted: nobody on the list of a side can be reached.
+	Exhausted struct{ Side Side }
 )
 
-func (Dial) effect()   {}
-func (Admit) effect()  {}
-func (Refuse) effect() {}
-func (Hangup) effect() {}
+func (Dial) effect()      {}
+func (Admit) effect()     {}
+func (Refuse) effect()    {}
+func (Check) effect()     {}
+func (Hangup) effect()    {}
+func (Dead) effect()      {}
+func (Exhausted) effect() {}
 
 const (
 	dialTimeout = 3 * time.Second  // a dial that takes longer has failed; a LAN needs milliseconds
+	dialsMax    = 12               // dials of a side under way: all candidates and the server
 	seekEvery   = 60 * time.Second // how often a side looks for a nearer neighbour
 	aloneMin    = 1 * time.Second  // first wait of a side that reached nobody, not even the server
 	aloneMax    = 60 * time.Second // and its longest
+	laterMin    = 4 * time.Second  // when to come again to who has refused us for now: its own dial has ended
+	laterMax    = 30 * time.Second // … who goes on refusing
+
+	// A side dials its candidates staggerMin apart, or as far apart as dials
+	// have lately taken: on a loaded machine more at once would only be slower.
+	staggerMin = 100 * time.Millisecond
+	staggerMax = 2 * time.Second
+	// serverAfter is how long the dials to peers may take before the server is
+	// dialled beside them, in staggers: leading is cheap, but not free.
+	serverAfter = 5
+	// sourceAfter is how long a side may be without anybody before it dials the
+	// server in any case, in staggers.
+	sourceAfter = 30
+
+	checkTimeout = 500 * time.Millisecond // within which a neighbour shows that it is there
+	redirectsMax = 8                      // peers that a side learns of in one round by being refused
+	refusedMax   = 32                     // peers on record that have refused in one round
+	suspectsMax  = 16                     // wire.SuspectsMax
+	extrasMax    = 16                     // peers known from hints and refusals, not from the list
+	spreadFirst  = 100 * time.Millisecond // of leaders that come back, until the server has said
 )
 
 // A Node is one client's place in a chain.
 type Node struct {
-	self  endpoint.Place
-	rng   *rand.Rand
-	peers []endpoint.Place // the last list, without self
-	met   bool             // a list has come: before it, a node dials nobody
-	edges [2]edge
-	conns Conn // last number given to a dial
-	out   []Effect
-}
-
-// An edge is one side's search for its nearest reachable neighbour.
-type edge struct {
-	held   Peer // the neighbour now, or Nobody
-	conn   Conn // to held
-	dial   Peer // the neighbour being dialled, or Nobody
-	dialed Conn
-	wake   time.Time // when the dial has failed, or the next round starts
-	alone  int       // rounds in a row that reached nobody
+	self   endpoint.Place
+	rng    *rand.Rand
+	peers  []endpoint.Place // the last list, without self
+	extras []endpoint.Place // learnt since, oldest first
+	met    bool             // a list has come: before it, a node dials nobody
+	from   endpoint.Place   // bounds of who may be a neighbour
+	until  endpoint.Place
+	spread time.Duration
+	pace   time.Duration // smoothed time of a dial
+	late   time.Duration // how late this machine has lately been itself
+	avoid  []avoided
+	edges  [2]edge
+	conns  Conn // last number given to a dial
+	out    []Effect
 }
 
 // New returns a node that has not met anyone. The seed decides its jitter.
 func New(self endpoint.Place, seed uint64) *Node {
-	return &Node{self: self, rng: rand.New(rand.NewPCG(seed, 0x6361))}
+	return &Node{self: self, rng: rand.New(rand.NewPCG(seed, 0x6361)), spread: spreadFirst}
 }
 
 // Neighbour reports who stands on the given side, and over which connection.
@@ -167,17 +235,25 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 	n.out = n.out[:0]
 	switch ev := ev.(type) {
 	case Tick:
-		// The deadlines below are all that a Tick is for.
+		n.late = max(ev.Late, n.late-n.late/4)
 	case Peers:
-		n.meet(now, ev.Places)
+		n.meet(now, ev)
+	case Hint:
+		n.hint(now, ev.Place)
 	case Up:
 		n.up(now, ev.Conn)
 	case Failed:
-		n.failed(now, ev.Conn)
+		n.failed(now, ev)
 	case Knock:
 		n.knock(now, ev)
 	case Down:
 		n.down(now, ev.Conn)
+	case Alive:
+		n.alive(ev.Side)
+	case Suspect:
+		n.suspect(now, ev.Side)
+	case Trust:
+		n.trust(now, ev.Side)
 	case Stalled:
 		n.stalled(now, ev.Side)
 	default:
@@ -190,165 +266,80 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 // Deadline reports when Step must be called at the latest, with a [Tick] if
 // nothing else happens. The zero time means never.
 func (n *Node) Deadline() time.Time {
-	a, b := n.edges[Back].wake, n.edges[Fore].wake
-	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
-		return b
+	var d time.Time
+	at := func(t time.Time) {
+		if !t.IsZero() && (d.IsZero() || t.Before(d)) {
+			d = t
+		}
 	}
-	return a
+	for s := range n.edges {
+		e := &n.edges[s]
+		at(e.wake)
+		at(e.waiting.until)
+		for _, x := range e.dials {
+			at(x.until)
+		}
+		if e.round && len(e.dials) < dialsMax {
+			at(e.next)
+		}
+	}
+	return d
 }
 
-func (n *Node) meet(now time.Time, places []endpoint.Place) {
+func (n *Node) meet(now time.Time, ev Peers) {
 	n.peers, n.met = n.peers[:0], true
-	for _, p := range places {
+	n.from, n.until = ev.From, ev.Until
+	for _, p := range ev.Places {
 		if p != n.self {
 			n.peers = append(n.peers, p)
 		}
 	}
+	// Who could not be reached is not on the list any more, because we have told
+	// the server; it is tried again all the same.
+	n.extras = slices.DeleteFunc(n.extras, func(p endpoint.Place) bool { return n.avoids(p) < 0 })
+	n.leave(now, ev.Moved)
+	if ev.Spread > 0 {
+		n.spread = ev.Spread
+	}
 	for s := range n.edges {
-		if n.edges[s].dial == Nobody {
+		if e := &n.edges[s]; e.held == Nobody && e.since.IsZero() {
+			e.since = now
+		}
+		n.seek(now, Side(s))
+	}
+}
+
+// hint takes up a peer that the server or another peer has named.
+func (n *Node) hint(now time.Time, p endpoint.Place) {
+	if p == n.self || !n.met {
+		return
+	}
+	n.forgive(p)
+	n.learn(p)
+	for s := range n.edges {
+		if n.isOn(Side(s), p) && n.nearer(Side(s), PeerAt(p), n.edges[s].held) {
 			n.seek(now, Side(s))
 		}
 	}
 }
 
-// seek starts a round: every candidate nearer than the present neighbour is
-// dialled in turn, nearest first.
-func (n *Node) seek(now time.Time, s Side) { n.next(now, s, PeerAt(n.self)) }
-
-// next dials the nearest candidate beyond the given one, or ends the round.
-func (n *Node) next(now time.Time, s Side, beyond Peer) {
-	e := &n.edges[s]
-	e.dial = n.candidate(s, beyond)
-	if e.dial != Nobody {
-		n.conns += 2
-		e.dialed = n.conns
-		e.wake = now.Add(dialTimeout)
-		n.emit(Dial{e.dialed, s, e.dial})
+// learn remembers a peer that is not on the list.
+func (n *Node) learn(p endpoint.Place) {
+	if slices.Contains(n.peers, p) || slices.Contains(n.extras, p) {
 		return
 	}
-	if e.held != Nobody {
-		e.alone = 0
-		e.wake = now.Add(n.jitter(seekEvery))
-		return
+	if len(n.extras) == extrasMax {
+		n.extras = slices.Delete(n.extras, 0, 1)
 	}
-	// Full jitter, so that the clients of a server that comes back do not all
-	// come at once.
-	most := min(aloneMax, aloneMin<<min(e.alone, 10))
-	e.alone++
-	e.wake = now.Add(time.Duration(n.rng.Int64N(int64(most))) + time.Millisecond)
+	n.extras = append(n.extras, p)
 }
 
-// candidate returns the nearest known neighbour on side s that is farther than
-// beyond and nearer than the present one, or Nobody.
-func (n *Node) candidate(s Side, beyond Peer) Peer {
-	held := n.edges[s].held
-	best := held
-	if n.nearer(s, beyond, Server) && n.nearer(s, Server, best) {
-		best = Server
-	}
-	for _, p := range n.peers {
-		if c := PeerAt(p); n.isOn(s, p) && n.nearer(s, beyond, c) && n.nearer(s, c, best) {
-			best = c
-		}
-	}
-	if best == held {
-		return Nobody
-	}
-	return best
-}
-
-func (n *Node) up(now time.Time, c Conn) {
-	s := n.mustDial(c)
-	e := &n.edges[s]
-	p := e.dial
-	e.dial = Nobody
-	n.hold(now, s, p, c)
-}
-
-func (n *Node) failed(now time.Time, c Conn) {
-	s := n.mustDial(c)
-	n.next(now, s, n.edges[s].dial)
-}
-
-// mustDial asserts the host's side of the contract: a dial ends in exactly one
-// of Up, Failed or Hangup. No peer can break it, only a bug in the host can.
-func (n *Node) mustDial(c Conn) Side {
-	for s := range n.edges {
-		if e := n.edges[s]; e.dial != Nobody && e.dialed == c {
-			return Side(s)
-		}
-	}
-	panic(fmt.Sprintf("chain: %v heard of a dial %d that it did not make", n.self, c))
-}
-
-// knock answers a client that wants to stand next to us.
-func (n *Node) knock(now time.Time, k Knock) {
-	s, p := k.Side, PeerAt(k.Peer)
-	e := &n.edges[s]
-	switch {
-	// Before the first list a node does not yet know the network it is in. The
-	// neighbour itself may knock again: it knows that its old link is gone.
-	case !n.met, !n.isOn(s, k.Peer), p != e.held && !n.nearer(s, p, e.held):
-		n.emit(Refuse{k.Conn})
-	case e.dial == p && s == Fore:
-		n.emit(Refuse{k.Conn}) // both dialled; the dial towards the higher place wins
-	default:
-		// A dial to someone nearer goes on: if that peer has knocked meanwhile,
-		// it was told that this dial wins.
-		if e.dial != Nobody && !n.nearer(s, e.dial, p) {
-			n.emit(Hangup{e.dialed})
-			e.dial = Nobody
-		}
-		n.emit(Admit{k.Conn})
-		n.hold(now, s, p, k.Conn)
-	}
-}
-
-func (n *Node) down(now time.Time, c Conn) {
-	for s := range n.edges {
-		e := &n.edges[s]
-		if e.held == Nobody || e.conn != c {
-			continue
-		}
-		e.held, e.conn = Nobody, 0
-		if e.dial == Nobody {
-			n.seek(now, Side(s))
-		}
-	}
-}
-
-// stalled gives up the neighbour on a side and looks beyond it; the next round
-// tries it again.
-func (n *Node) stalled(now time.Time, s Side) {
-	e := &n.edges[s]
-	if e.held == Nobody {
-		return
-	}
-	p := e.held
-	n.emit(Hangup{e.conn})
-	e.held, e.conn = Nobody, 0
-	if e.dial == Nobody {
-		n.next(now, s, p)
-	}
-}
-
-// hold makes p the neighbour on side s, in place of whoever was.
-func (n *Node) hold(now time.Time, s Side, p Peer, c Conn) {
-	if p != Server && !n.isOn(s, p.Place) {
-		panic(fmt.Sprintf("chain: %v would hold %v on its %v side", n.self, p, s))
-	}
-	e := &n.edges[s]
-	if e.held != Nobody {
-		n.emit(Hangup{e.conn})
-	}
-	e.held, e.conn, e.alone = p, c, 0
-	if e.dial == Nobody {
-		e.wake = now.Add(n.jitter(seekEvery))
-	}
-}
-
-// isOn reports whether p lies on side s of this node.
+// isOn reports whether p lies on side s of this node, and within the bounds.
 func (n *Node) isOn(s Side, p endpoint.Place) bool {
+	none := endpoint.Place{}
+	if n.from != none && p.Compare(n.from) < 0 || n.until != none && p.Compare(n.until) >= 0 {
+		return false
+	}
 	c := p.Compare(n.self)
 	return c > 0 && s == Fore || c < 0 && s == Back
 }
@@ -372,21 +363,6 @@ func rank(p Peer) int {
 		return 1
 	}
 	return 0
-}
-
-func (n *Node) expire(now time.Time) {
-	for s := range n.edges {
-		e := &n.edges[s]
-		if e.wake.IsZero() || now.Before(e.wake) {
-			continue
-		}
-		if e.dial != Nobody {
-			n.emit(Hangup{e.dialed})
-			n.next(now, Side(s), e.dial)
-		} else {
-			n.seek(now, Side(s))
-		}
-	}
 }
 
 // jitter spreads d over [d/2, 3d/2), so that clients that start together do

@@ -15,36 +15,47 @@ import (
 // A rig is a host that does what a node says and checks what it may not say.
 type rig struct {
 	*rapid.T
-	node   *Node
-	now    time.Time
-	dials  map[Conn]Dial
-	links  map[Conn]Side
-	knocks Conn
+	node    *Node
+	now     time.Time
+	dials   map[Conn]Dial
+	links   map[Conn]Side
+	waiting map[Conn]Side // knocks that have not been answered
+	knocks  Conn
 }
 
 func newRig(t *rapid.T) *rig {
 	return &rig{
 		T: t, node: New(place(5), 7), now: time.Unix(0, 0), knocks: 1,
-		dials: map[Conn]Dial{}, links: map[Conn]Side{},
+		dials: map[Conn]Dial{}, links: map[Conn]Side{}, waiting: map[Conn]Side{},
 	}
 }
 
 // step gives the node an event and carries its effects out.
 func (r *rig) step(ev Event) {
 	before := [2]Peer{r.node.edges[Back].held, r.node.edges[Fore].held}
-	answers := 0
+	doubted := [2]bool{r.node.edges[Back].doubted, r.node.edges[Fore].doubted}
+	if k, ok := ev.(Knock); ok {
+		r.waiting[k.Conn] = k.Side
+	}
 	for _, ef := range r.node.Step(r.now, ev) {
 		switch ef := ef.(type) {
 		case Dial:
-			if r.dials[ef.Conn] != (Dial{}) || ef.Conn%2 != 0 || ef.Conn == 0 {
+			if _, used := r.dials[ef.Conn]; used || ef.Conn%2 != 0 || ef.Conn == 0 {
 				r.Fatalf("connection number %d is used again, or not for dials", ef.Conn)
+			}
+			for _, x := range r.dials {
+				if x.Peer == ef.Peer && x.Side == ef.Side {
+					r.Fatalf("dials %v twice", ef.Peer)
+				}
 			}
 			r.dials[ef.Conn] = ef
 		case Admit:
-			answers++
-			r.links[ef.Conn] = ev.(Knock).Side
+			r.answered(ef.Conn)
+			r.links[ef.Conn] = r.waiting[ef.Conn]
+			delete(r.waiting, ef.Conn)
 		case Refuse:
-			answers++
+			r.answered(ef.Conn)
+			delete(r.waiting, ef.Conn)
 		case Hangup:
 			if _, ok := r.dials[ef.Conn]; ok {
 				delete(r.dials, ef.Conn)
@@ -55,26 +66,39 @@ func (r *rig) step(ev Event) {
 			}
 		}
 	}
-	if k, ok := ev.(Knock); ok && answers != 1 {
-		r.Fatalf("%d answers to %+v", answers, k)
+	r.check(ev, before, doubted)
+}
+
+func (r *rig) answered(c Conn) {
+	if _, waits := r.waiting[c]; !waits {
+		r.Fatalf("answers knock %d, which does not wait", c)
 	}
-	r.check(ev, before)
 }
 
 // check states the laws that hold after every step.
-func (r *rig) check(ev Event, before [2]Peer) {
+func (r *rig) check(ev Event, before [2]Peer, doubted [2]bool) {
 	n := r.node
 	if d := n.Deadline(); !d.IsZero() && !d.After(r.now) {
 		r.Fatalf("overdue after %T%+v: %v", ev, ev, d)
 	}
-	var dials, links [2]int
+	if len(n.avoid) > avoidsMax || len(n.extras) > extrasMax {
+		r.Fatalf("%d avoided, %d extras", len(n.avoid), len(n.extras))
+	}
+	var dials, links, waiting [2]int
 	for _, d := range r.dials {
 		dials[d.Side]++
 	}
 	for _, s := range r.links {
 		links[s]++
 	}
+	for c, s := range r.waiting {
+		waiting[s]++
+		if w := n.edges[s].waiting; w.conn != c {
+			r.Fatalf("knock %d waits for nothing", c)
+		}
+	}
 	for s := range Side(2) {
+		e := &n.edges[s]
 		p, c := n.Neighbour(s)
 		want := 0
 		if p != Nobody {
@@ -83,8 +107,8 @@ func (r *rig) check(ev Event, before [2]Peer) {
 				r.Fatalf("%v side holds %v on connection %d, which is gone", s, p, c)
 			}
 		}
-		if links[s] != want || dials[s] > 1 {
-			r.Fatalf("%v side holds %v with %d links and %d dials", s, p, links[s], dials[s])
+		if links[s] != want || dials[s] != len(e.dials) || dials[s] > dialsMax || waiting[s] > 1 {
+			r.Fatalf("%v side holds %v with %d links, %d dials and %d who wait", s, p, links[s], dials[s], waiting[s])
 		}
 		if p != Nobody && p != Server && !n.isOn(s, p.Place) {
 			r.Fatalf("%v stands on the %v side", p, s)
@@ -92,16 +116,27 @@ func (r *rig) check(ev Event, before [2]Peer) {
 		if n.Leads(s) != (p == Server) {
 			r.Fatalf("Leads(%v) is %v with %v", s, n.Leads(s), p)
 		}
-		if e := n.edges[s]; e.dial != Nobody && e.held != Nobody && !n.nearer(s, e.dial, e.held) {
-			r.Fatalf("%v side dials %v, who is not nearer than %v", s, e.dial, e.held)
+		for _, x := range e.dials {
+			if !e.doubted && e.held != Nobody && !n.nearer(s, x.peer, e.held) {
+				r.Fatalf("%v side dials %v, who is not nearer than %v", s, x.peer, e.held)
+			}
 		}
-		if before[s] != p && (p == Nobody || n.nearer(s, before[s], p)) {
-			switch ev.(type) {
-			case Down, Stalled:
-			default:
+		if e.waiting.conn != 0 && (p == Nobody || p == Server) {
+			r.Fatalf("%v side lets %v wait while it holds %v", s, e.waiting.peer, p)
+		}
+		if before[s] != p && (p == Nobody || n.nearer(s, before[s], p)) && !doubted[s] {
+			_, down := ev.(Down)
+			if peers, ok := ev.(Peers); ok && (peers.Moved || before[s] != Server && !n.isOn(s, before[s].Place)) {
+				continue
+			}
+			_, stalled := ev.(Stalled)
+			if !down && !stalled && n.shuns(before[s].Place).IsZero() {
 				r.Fatalf("%v side left %v for %v on %T", s, before[s], p, ev)
 			}
 		}
+	}
+	if n.met && n.Deadline().IsZero() {
+		r.Fatalf("never looks again after %T", ev)
 	}
 }
 
@@ -123,11 +158,13 @@ func TestLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRig(t)
 		side := rapid.SampledFrom([]Side{Back, Fore})
-		peer := rapid.Map(rapid.ByteRange(0, 10), place)
+		peer := rapid.Map(rapid.ByteRange(0, 20), place)
+		id := rapid.Map(peer, func(p endpoint.Place) endpoint.ID { return p.ID })
+		flag := rapid.Bool()
 		t.Repeat(map[string]func(*rapid.T){
 			"wait": func(t *rapid.T) {
 				r.now = r.now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(t, "ms")) * time.Millisecond)
-				r.step(Tick{})
+				r.step(Tick{Late: time.Duration(rapid.IntRange(0, 300).Draw(t, "late")) * time.Millisecond})
 			},
 			"deadline": func(t *rapid.T) {
 				if d := r.node.Deadline(); !d.IsZero() {
@@ -135,7 +172,18 @@ func TestLaws(t *testing.T) {
 				}
 				r.step(Tick{})
 			},
-			"peers": func(t *rapid.T) { r.step(Peers{rapid.SliceOfN(peer, 0, 6).Draw(t, "places")}) },
+			"peers": func(t *rapid.T) {
+				ev := Peers{
+					Places: rapid.SliceOfN(peer, 0, 12).Draw(t, "places"),
+					Spread: time.Duration(rapid.IntRange(0, 10).Draw(t, "spread")) * time.Second,
+					Moved:  rapid.IntRange(0, 9).Draw(t, "moved") == 9,
+				}
+				if flag.Draw(t, "bounded") {
+					ev.From, ev.Until = place(rapid.ByteRange(1, 5).Draw(t, "from")), place(rapid.ByteRange(5, 9).Draw(t, "until"))
+				}
+				r.step(ev)
+			},
+			"hint": func(t *rapid.T) { r.step(Hint{peer.Draw(t, "peer")}) },
 			"up": func(t *rapid.T) {
 				if d, ok := r.dialled(); ok {
 					delete(r.dials, d.Conn)
@@ -146,12 +194,23 @@ func TestLaws(t *testing.T) {
 			"failed": func(t *rapid.T) {
 				if d, ok := r.dialled(); ok {
 					delete(r.dials, d.Conn)
-					r.step(Failed{d.Conn})
+					ev := Failed{Conn: d.Conn, Refused: flag.Draw(t, "refused")}
+					ev.Later = ev.Refused && flag.Draw(t, "later")
+					if ev.Refused && flag.Draw(t, "redirect") {
+						ev.Nearer = PeerAt(peer.Draw(t, "nearer"))
+					}
+					r.step(ev)
 				}
 			},
 			"knock": func(t *rapid.T) {
 				r.knocks += 2
-				r.step(Knock{r.knocks, side.Draw(t, "side"), peer.Draw(t, "peer")})
+				r.step(Knock{r.knocks, side.Draw(t, "side"), peer.Draw(t, "peer"), rapid.SliceOfN(id, 0, 8).Draw(t, "suspects")})
+			},
+			"knock past who is held": func(t *rapid.T) {
+				s := side.Draw(t, "side")
+				p, _ := r.node.Neighbour(s)
+				r.knocks += 2
+				r.step(Knock{r.knocks, s, peer.Draw(t, "peer"), []endpoint.ID{p.Place.ID}})
 			},
 			"down": func(t *rapid.T) {
 				if p, c := r.node.Neighbour(side.Draw(t, "side")); p != Nobody {
@@ -159,9 +218,28 @@ func TestLaws(t *testing.T) {
 					r.step(Down{c})
 				}
 			},
+			"knocker goes": func(t *rapid.T) {
+				if w := r.node.edges[side.Draw(t, "side")].waiting; w.conn != 0 {
+					delete(r.waiting, w.conn)
+					r.step(Down{w.conn})
+				}
+			},
+			"alive":   func(t *rapid.T) { r.step(Alive{side.Draw(t, "side")}) },
+			"suspect": func(t *rapid.T) { r.step(Suspect{side.Draw(t, "side")}) },
+			"trust":   func(t *rapid.T) { r.step(Trust{side.Draw(t, "side")}) },
 			"stalled": func(t *rapid.T) { r.step(Stalled{side.Draw(t, "side")}) },
 		})
 	})
+}
+
+// dialOf is the connection on which a side dials a peer.
+func dialOf(n *Node, s Side, p Peer) Conn {
+	for _, x := range n.edges[s].dials {
+		if x.peer == p {
+			return x.conn
+		}
+	}
+	return 0
 }
 
 // wait is how long a side rests from now on.
@@ -175,7 +253,7 @@ func TestBackOff(t *testing.T) {
 		n, now := New(place(5), seed), time.Unix(0, 0)
 		n.Step(now, Peers{})
 		for round := range longest {
-			n.Step(now, Failed{n.edges[Fore].dialed})
+			n.Step(now, Failed{Conn: dialOf(n, Fore, Server)})
 			limit := min(60*time.Second, time.Second<<round)
 			w := wait(n, Fore, now)
 			if w <= 0 || w > limit+time.Millisecond {
@@ -185,10 +263,12 @@ func TestBackOff(t *testing.T) {
 			now = n.edges[Fore].wake
 			n.Step(now, Tick{})
 		}
-		n.Step(now, Up{n.edges[Fore].dialed})
+		n.Step(now, Up{dialOf(n, Fore, Server)})
 		_, c := n.Neighbour(Fore)
 		n.Step(now, Down{c})
-		n.Step(now, Failed{n.edges[Fore].dialed})
+		now = n.edges[Fore].next
+		n.Step(now, Tick{})
+		n.Step(now, Failed{Conn: dialOf(n, Fore, Server)})
 		if w := wait(n, Fore, now); w > aloneMin+time.Millisecond {
 			t.Fatalf("seed %d: waits %v after it had a neighbour", seed, w)
 		}
@@ -200,6 +280,56 @@ func TestBackOff(t *testing.T) {
 	}
 }
 
+// TestLeadersComeBackSpread: who has lost the server comes back within the
+// spread that the server has named, evenly.
+func TestLeadersComeBackSpread(t *testing.T) {
+	const spread = 10 * time.Second
+	var waits []time.Duration
+	for seed := range uint64(300) {
+		n, now := New(place(5), seed), time.Unix(0, 0)
+		n.Step(now, Peers{Spread: spread})
+		n.Step(now, Up{dialOf(n, Fore, Server)})
+		_, c := n.Neighbour(Fore)
+		n.Step(now, Down{c})
+		waits = append(waits, n.edges[Fore].next.Sub(now))
+	}
+	if lo, hi := slices.Min(waits), slices.Max(waits); lo < 0 || lo > spread/20 || hi >= spread || hi < spread*19/20 {
+		t.Errorf("waits lie between %v and %v, want 0 and %v", lo, hi, spread)
+	}
+}
+
+// TestAvoid: who cannot be dialled is left alone for 5, 15, 45, 120, 120 … s,
+// and is dialled at once when the server says that it has come.
+func TestAvoid(t *testing.T) {
+	n, now := New(place(5), 1), time.Unix(0, 0)
+	n.Step(now, Peers{Places: []endpoint.Place{place(8)}})
+	n.Step(now, Failed{Conn: dialOf(n, Fore, PeerAt(place(8)))})
+	n.Step(now, Up{dialOf(n, Fore, Server)})
+	for _, want := range []time.Duration{5, 15, 45, 120, 120} {
+		want *= time.Second
+		from := now
+		for dialOf(n, Fore, PeerAt(place(8))) == 0 {
+			now = n.Deadline()
+			for _, ef := range n.Step(now, Tick{}) {
+				if d, ok := ef.(Dial); ok && d.Side == Back { // the other side's own affair
+					n.Step(now, Up{d.Conn})
+				}
+			}
+		}
+		if got := now.Sub(from); got < want || got > want+time.Millisecond && got > 90*time.Second+want {
+			t.Errorf("dials again after %v, want %v", got, want)
+		}
+		n.Step(now, Failed{Conn: dialOf(n, Fore, PeerAt(place(8)))})
+	}
+	if got := n.Unreachable(now, 4); !slices.Equal(got, []endpoint.ID{place(8).ID}) {
+		t.Errorf("unreachable are %v", got)
+	}
+	n.Step(now, Hint{place(8)})
+	if dialOf(n, Fore, PeerAt(place(8))) == 0 {
+		t.Error("does not dial who has just come")
+	}
+}
+
 // TestSeekIsSpread: clients that start together do not look for nearer
 // neighbours together, but 30 to 90 s later.
 func TestSeekIsSpread(t *testing.T) {
@@ -207,7 +337,7 @@ func TestSeekIsSpread(t *testing.T) {
 	for seed := range uint64(300) {
 		n, now := New(place(5), seed), time.Unix(0, 0)
 		n.Step(now, Peers{})
-		n.Step(now, Up{n.edges[Fore].dialed})
+		n.Step(now, Up{dialOf(n, Fore, Server)})
 		waits = append(waits, wait(n, Fore, now))
 	}
 	if lo, hi := slices.Min(waits), slices.Max(waits); lo < 30*time.Second || lo > 32*time.Second || hi >= 90*time.Second || hi < 88*time.Second {
@@ -219,7 +349,7 @@ func TestSeekIsSpread(t *testing.T) {
 func TestSameSeedSameStory(t *testing.T) {
 	story := func(seed uint64) string {
 		n, now, out := New(place(5), seed), time.Unix(0, 0), ""
-		n.Step(now, Peers{[]endpoint.Place{place(3), place(8)}})
+		n.Step(now, Peers{Places: []endpoint.Place{place(3), place(8)}})
 		for range 20 {
 			now = n.Deadline()
 			out += fmt.Sprint(now.UnixNano(), n.Step(now, Tick{}))
@@ -237,7 +367,7 @@ func TestSameSeedSameStory(t *testing.T) {
 // TestHostBugs: a host that breaks its side of the contract is stopped.
 func TestHostBugs(t *testing.T) {
 	for name, ev := range map[string]Event{
-		"up of no dial": Up{2}, "failure of no dial": Failed{2}, "no event": nil,
+		"up of no dial": Up{2}, "failure of no dial": Failed{Conn: 2}, "no event": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,13 +87,27 @@ func (st *stage) parse(t *testing.T, s string) Event {
 	f := strings.Fields(s)
 	if f[0] == "peers" {
 		var ev Peers
-		for _, p := range f[1:] {
+		for i, p := range f[1:] {
+			switch p {
+			case "from":
+				ev.From = placeOf(t, f[i+2])
+			case "until":
+				ev.Until = placeOf(t, f[i+2])
+			case "moved":
+				ev.Moved = true
+			}
+			if _, err := strconv.Atoi(p); err != nil || i > 0 && (f[i] == "from" || f[i] == "until") {
+				continue
+			}
 			ev.Places = append(ev.Places, placeOf(t, p))
 		}
 		return ev
 	}
-	if f[0] == "tick" {
+	switch f[0] {
+	case "tick":
 		return Tick{}
+	case "hint":
+		return Hint{placeOf(t, f[1])}
 	}
 	side := map[string]Side{"back": Back, "fore": Fore}[f[1]]
 	who := strings.Join(f[1:], " ")
@@ -100,14 +115,34 @@ func (st *stage) parse(t *testing.T, s string) Event {
 	case "up":
 		return Up{st.dials[who]}
 	case "failed":
-		return Failed{st.dials[who]}
+		return Failed{Conn: st.dials[who]}
+	case "refused": // by somebody, perhaps because of another who is nearer
+		who, later := strings.CutSuffix(who, " now")
+		who, nearer, _ := strings.Cut(who, " for ")
+		ev := Failed{Conn: st.dials[who], Refused: true, Later: later}
+		if nearer != "" {
+			ev.Nearer = PeerAt(placeOf(t, nearer))
+		}
+		return ev
+	case "suspect":
+		return Suspect{side}
+	case "trust":
+		return Trust{side}
+	case "alive":
+		return Alive{side}
+	case "gone": // who waits at the door
+		return Down{st.node.edges[side].waiting.conn}
 	case "down":
 		return Down{st.node.edges[side].conn}
 	case "stalled":
 		return Stalled{side}
-	case "knock":
+	case "knock": // and whom the knocker believes dead
 		st.knock += 2
-		return Knock{st.knock, side, placeOf(t, f[2])}
+		ev := Knock{Conn: st.knock, Side: side, Peer: placeOf(t, f[2])}
+		for _, x := range f[3:] {
+			ev.Suspects = append(ev.Suspects, placeOf(t, x).ID)
+		}
+		return ev
 	}
 	t.Fatalf("unknown event %q", s)
 	return nil
@@ -118,11 +153,31 @@ func (st *stage) show(ef Effect) string {
 	case Dial:
 		who := ef.Side.String() + " " + name(ef.Peer)
 		st.dials[who] = ef.Conn
-		return "dial " + who
+		out := "dial " + who
+		for i, id := range ef.Suspects {
+			if i == 0 {
+				out += " without"
+			}
+			out += fmt.Sprint(" ", id[0])
+		}
+		return out
 	case Admit:
-		return "admit"
+		return fmt.Sprintf("admit %d", ef.Conn/2)
 	case Refuse:
-		return "refuse"
+		out := fmt.Sprintf("refuse %d", ef.Conn/2)
+		if ef.Nearer != Nobody {
+			out += " for " + name(ef.Nearer)
+		}
+		if ef.Later {
+			out += " now"
+		}
+		return out
+	case Check:
+		return "check " + ef.Side.String()
+	case Dead:
+		return "dead " + name(PeerAt(ef.Place))
+	case Exhausted:
+		return "exhausted " + ef.Side.String()
 	case Hangup:
 		return "hangup " + st.whose(ef.Conn)
 	}

@@ -61,10 +61,14 @@ type Client struct {
 	node   *node.Node
 	ring   *seal.Ring
 	inbox  chan report
-	conns  map[chain.Conn]*conn // dials under way and links
-	knock  *knocked             // the one that the present step is about
-	knocks chain.Conn           // last number given to an accepted connection
-	worker sync.WaitGroup       // of everything started in this life
+	conns  map[chain.Conn]*conn      // dials under way and links
+	knocks chain.Conn                // last number given to an accepted connection
+	doors  map[chain.Conn]*link.Link // of who knocks and has not been answered
+	worker sync.WaitGroup            // of everything started in this life
+
+	server   netip.AddrPort // where it registered last over TLS
+	courier  *courier       // of its datagrams; nil: none has been sent
+	sessions *sessions      // of its registrations over TLS
 }
 
 // A conn is a dial under way or a link. The loop drops reports about one that
@@ -80,9 +84,10 @@ type report interface{ report() }
 
 type (
 	dialled struct {
-		conn *conn
-		link *link.Link
-		err  error
+		conn  *conn
+		link  *link.Link
+		reply wire.HelloOK
+		err   error
 	}
 	knocked struct {
 		link  *link.Link
@@ -97,8 +102,9 @@ type (
 		err  error
 	}
 	registered struct {
-		reply wire.Registered
-		err   error
+		reply  wire.Registered
+		err    error
+		server netip.AddrPort // that was asked, if it could be reached
 	}
 	evaluated struct{ node.Evaluated }
 )
@@ -186,7 +192,8 @@ func (c *Client) live(ctx context.Context) error {
 	c.cache = newCache()
 	c.cert.Store(c.state.certificate())
 	c.inbox = make(chan report, inboxSize)
-	c.conns, c.knocks = map[chain.Conn]*conn{}, 1
+	c.conns, c.knocks, c.doors = map[chain.Conn]*conn{}, 1, map[chain.Conn]*link.Link{}
+	c.server, c.sessions = netip.AddrPort{}, &sessions{}
 	c.node = node.New(node.Config{
 		Place: self, Incarnation: c.state.who.Incarnation,
 		Name: c.name(), Program: c.cfg.Version, Platform: platform(),
@@ -261,6 +268,10 @@ func (c *Client) closeAll() {
 			k.link.Close()
 		}
 	}
+	for _, l := range c.doors {
+		l.Close()
+	}
+	c.closeCourier()
 }
 
 // renew keeps a certificate that the server has issued.

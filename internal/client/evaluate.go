@@ -73,7 +73,7 @@ func (c *Client) answer(ctx context.Context, ring *seal.Ring, ef node.Evaluate) 
 	}
 	return p.Answer(l.Key, c.computerID.Load(), func(use int) plan.Values {
 		rows, err := c.values(ctx, ring, p.Sensors[use], ef)
-		return plan.Values{Rows: rows, Err: err}
+		return plan.Values{Rows: rows, Err: err, Stopped: stopped(err)}
 	})
 }
 
@@ -96,7 +96,7 @@ func (c *Client) values(ctx context.Context, ring *seal.Ring, u plan.Use, ef nod
 	}
 	key := strings.Join(append([]string{u.Name, string(u.Definition)}, u.Params...), "\x00")
 	return c.cache.get(ctx, key, maxAge, func() ([][]string, error) {
-		ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("stopped after %v", limit))
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, &exec.Killed{Reason: exec.TimeLimit, After: limit})
 		defer cancel()
 		rows, err := c.compute(ctx, def, u.Params, limit)
 		if err != nil && errors.Is(err, context.DeadlineExceeded) {
@@ -104,6 +104,12 @@ func (c *Client) values(ctx context.Context, ring *seal.Ring, u plan.Use, ef nod
 		}
 		return rows, err
 	})
+}
+
+// stopped reports whether a sensor failed because it took longer than it may.
+func stopped(err error) bool {
+	var killed *exec.Killed
+	return errors.As(err, &killed) && killed.Reason == exec.TimeLimit
 }
 
 func (c *Client) compute(ctx context.Context, def sensor.Sensor, params []string, limit time.Duration) ([][]string, error) {

@@ -17,8 +17,8 @@ func (c *Client) take(ctx context.Context, cancel context.CancelCauseFunc, r rep
 	case dialled:
 		c.tookDial(ctx, r)
 	case *knocked:
-		c.knock = r
 		c.knocks += 2
+		c.doors[c.knocks] = r.link
 		c.step(ctx, node.Knock{Conn: c.knocks, Hello: r.hello})
 	case received:
 		if c.conns[r.conn.id] == r.conn {
@@ -48,20 +48,29 @@ func (c *Client) tookDial(ctx context.Context, r dialled) {
 	if r.err != nil {
 		delete(c.conns, k.id)
 		c.log.Debug("dial failed", "conn", k.id, "because", r.err)
-		c.step(ctx, node.Failed{Conn: k.id})
+		failed := node.Failed{Conn: k.id}
+		var refused *link.RefusedError
+		if errors.As(r.err, &refused) {
+			failed.Refusal = refused.Refused
+		}
+		c.step(ctx, failed)
 		return
 	}
 	k.link = r.link
-	c.step(ctx, node.Up{Conn: k.id})
+	c.step(ctx, node.Up{Conn: k.id, Reply: r.reply})
 	c.serve(ctx, k)
 }
 
 func (c *Client) tookRegistration(ctx context.Context, cancel context.CancelCauseFunc, r registered) {
 	var refused *link.RefusedError
+	var come *comeError
 	switch {
 	case r.err == nil:
-		c.state.who.ComputerID = r.reply.ComputerID
-		c.computerID.Store(r.reply.ComputerID)
+		if r.reply.ComputerID != 0 {
+			c.state.who.ComputerID = r.reply.ComputerID
+			c.computerID.Store(r.reply.ComputerID)
+		}
+		c.server = r.server
 		if len(r.reply.Certificate) > 0 {
 			if err := c.renew(r.reply.Certificate); err != nil {
 				c.log.Warn("certificate not renewed", "because", err)
@@ -79,9 +88,15 @@ func (c *Client) tookRegistration(ctx context.Context, cancel context.CancelCaus
 			return
 		}
 		cancel(errReset)
+	case errors.Is(r.err, errUnanswered):
+		c.log.Debug("no answer by datagram; coming over TLS", "because", r.err)
+		c.step(ctx, node.NotRegistered{})
+	case errors.As(r.err, &come):
+		c.log.Debug("no registration by datagram", "because", r.err)
+		c.step(ctx, node.Come{After: come.after})
 	default:
 		c.log.Warn("not registered; trying again at the next slot", "because", r.err)
-		c.step(ctx, node.NotRegistered{})
+		c.step(ctx, node.NotRegistered{Refused: refused != nil})
 	}
 }
 
@@ -92,14 +107,14 @@ func (c *Client) step(ctx context.Context, ev node.Event) {
 		case node.Dial:
 			c.dial(ctx, ef)
 		case node.Admit:
-			k := &conn{id: ef.Conn, cancel: func() {}, link: c.knock.link}
-			c.knock = nil
+			k := &conn{id: ef.Conn, cancel: func() {}, link: c.doors[ef.Conn]}
+			delete(c.doors, ef.Conn)
 			c.conns[k.id] = k
 			c.send(k, ef.Reply)
 			c.serve(ctx, k)
 		case node.Refuse:
-			l := c.knock.link
-			c.knock = nil
+			l := c.doors[ef.Conn]
+			delete(c.doors, ef.Conn)
 			c.worker.Go(func() { c.refuse(l, ef.Reply) })
 		case node.Hangup:
 			if k := c.conns[ef.Conn]; k != nil {
@@ -116,7 +131,7 @@ func (c *Client) step(ctx context.Context, ev node.Event) {
 		case node.Evaluate:
 			c.evaluate(ctx, ef)
 		case node.Register:
-			c.register(ctx, ef.Request)
+			c.register(ctx, ef)
 		case node.Note:
 			c.log.Warn(ef.Text, "question", ef.Question, "conn", ef.Conn, "because", ef.Err)
 		}

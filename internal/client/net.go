@@ -32,6 +32,9 @@ func (c *Client) connect(ctx context.Context, from netip.Addr, to string, cfg *t
 	if err != nil {
 		return nil, err
 	}
+	if err := link.Harden(raw.(*net.TCPConn)); err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
 	conn := tls.Client(raw, cfg)
 	hctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
@@ -69,16 +72,17 @@ func (c *Client) dial(ctx context.Context, ef node.Dial) {
 	c.conns[k.id] = k
 	c.worker.Go(func() {
 		defer cancel()
-		l, err := c.greet(ctx, ef)
-		if !c.tell(ctx, dialled{k, l, err}) && l != nil {
+		l, reply, err := c.greet(ctx, ef)
+		if !c.tell(ctx, dialled{k, l, reply, err}) && l != nil {
 			l.Close()
 		}
 	})
 }
 
 // greet connects and says Hello, and returns once the other side has admitted us.
-func (c *Client) greet(ctx context.Context, ef node.Dial) (*link.Link, error) {
+func (c *Client) greet(ctx context.Context, ef node.Dial) (*link.Link, wire.HelloOK, error) {
 	var raw *tls.Conn
+	var reply wire.HelloOK
 	var err error
 	if ef.Peer == chain.Server {
 		raw, err = c.toServer(ctx, link.ProtocolLeader, c.cert.Load())
@@ -87,19 +91,19 @@ func (c *Client) greet(ctx context.Context, ef node.Dial) (*link.Link, error) {
 		raw, err = c.connect(ctx, ef.Hello.Place.Addr.Addr(), ef.Peer.Place.Addr.String(), c.trust.ToPeer(c.cert.Load(), ef.Peer.Place.ID))
 	}
 	if err != nil {
-		return nil, err
+		return nil, reply, err
 	}
 	l := link.New(raw)
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	if err = l.Write(ef.Hello, handshakeTimeout); err == nil {
-		_, err = link.Expect[wire.HelloOK](l, handshakeTimeout)
+		reply, err = link.Expect[wire.HelloOK](l, handshakeTimeout)
 	}
 	if err != nil {
 		l.Close()
-		return nil, err
+		return nil, reply, err
 	}
-	return l, nil
+	return l, reply, nil
 }
 
 // accept takes the connections of other clients until ctx ends.
@@ -132,7 +136,7 @@ func (c *Client) prove(ctx context.Context, raw *net.TCPConn, cfg *tls.Config) {
 }
 
 func (c *Client) meet(ctx context.Context, raw *net.TCPConn, cfg *tls.Config) (*link.Link, wire.Hello, error) {
-	if err := raw.SetKeepAliveConfig(link.KeepAlive); err != nil {
+	if err := link.Harden(raw); err != nil {
 		return nil, wire.Hello{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)

@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -10,9 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"crypto/x509"
-
 	"catenary/internal/link"
+	"catenary/internal/node"
 	"catenary/internal/wire"
 )
 
@@ -50,26 +52,75 @@ func (s *servers) failed(server string) {
 	s.fails[server]++
 }
 
-// register sends a registration; the loop hears of the outcome.
-func (c *Client) register(ctx context.Context, req wire.Register) {
-	if c.renewalDue() {
-		key, err := c.state.publicKey()
-		if err != nil {
-			c.log.Warn("certificate not renewed", "because", err)
+// register sends a registration; the loop hears of the outcome, or of the reply
+// as a message.
+func (c *Client) register(ctx context.Context, ef node.Register) {
+	switch ef.Way {
+	case node.ByLeader:
+		if k := c.conns[ef.Conn]; k != nil {
+			c.send(k, ef.Request)
 		}
-		req.RenewalKey = key
+	case node.ByDatagram:
+		id, server := c.state.who.ID, c.server
+		x, err := c.courierTo(server)
+		c.worker.Go(func() {
+			out := registered{server: server}
+			if err != nil {
+				out.err = fmt.Errorf("%w: %w", errUnanswered, err)
+			} else {
+				out.reply, out.err = x.exchange(ctx, id, ef.Key, ef.Request)
+			}
+			c.tell(ctx, out)
+		})
+	case node.ByTLS:
+		if req := &ef.Request; c.renewalDue() {
+			key, err := c.state.publicKey()
+			if err != nil {
+				c.log.Warn("certificate not renewed", "because", err)
+			}
+			req.RenewalKey = key
+		}
+		c.worker.Go(func() { c.tell(ctx, c.registerTLS(ctx, ef.Request)) })
 	}
-	c.worker.Go(func() {
-		reply, err := c.exchange(ctx, req)
-		c.tell(ctx, registered{reply, err})
-	})
 }
 
-func (c *Client) exchange(ctx context.Context, req wire.Register) (wire.Registered, error) {
-	conn, err := c.toServer(ctx, link.ProtocolRegister, c.cert.Load())
-	if err != nil {
-		return wire.Registered{}, err
+// registerTLS registers at the first server of the list that can be reached.
+func (c *Client) registerTLS(ctx context.Context, req wire.Register) registered {
+	var errs []error
+	for _, server := range c.servers.order() {
+		cfg := c.trust.ToRegister(c.cert.Load(), c.sessions.of(server))
+		conn, err := c.connect(ctx, c.cfg.Source, server, cfg)
+		if err != nil {
+			c.servers.failed(server)
+			errs = append(errs, fmt.Errorf("server %s: %w", server, err))
+			continue
+		}
+		reply, err := c.exchange(ctx, conn, req)
+		return registered{reply, err, conn.RemoteAddr().(*net.TCPAddr).AddrPort()}
 	}
+	return registered{err: errors.Join(errs...)}
+}
+
+// sessions are those that a life may resume, with each server of its own: what
+// one server has sealed the other cannot open.
+type sessions struct {
+	mu    sync.Mutex // guards the field below
+	cache map[string]tls.ClientSessionCache
+}
+
+func (s *sessions) of(server string) tls.ClientSessionCache {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cache == nil {
+		s.cache = map[string]tls.ClientSessionCache{}
+	}
+	if s.cache[server] == nil {
+		s.cache[server] = tls.NewLRUClientSessionCache(1)
+	}
+	return s.cache[server]
+}
+
+func (c *Client) exchange(ctx context.Context, conn *tls.Conn, req wire.Register) (wire.Registered, error) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if at := conn.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(); at != req.Place.Addr.Addr() {

@@ -97,6 +97,12 @@ func (x Field) Exact(to []byte) error {
 	return x.Want(protowire.BytesType)
 }
 
+// AppendVarint and ConsumeVarint write and read a number outside any field; a
+// count of bytes below 0 is an error.
+
+func AppendVarint(b []byte, v uint64) []byte   { return protowire.AppendVarint(b, v) }
+func ConsumeVarint(b []byte) (v uint64, n int) { return protowire.ConsumeVarint(b) }
+
 // AppendPart writes a field even if it is empty: one element of a list.
 func AppendPart(b []byte, num Number, v []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), v)

@@ -9,10 +9,6 @@ import (
 	"time"
 )
 
-// KeepAlive notices a neighbour that lost its power in about 8 s
-// (docs/protocol.md §1).
-var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 3}
-
 // acceptPause lets others go first when no connection can be accepted, as when
 // the process is out of descriptors.
 const acceptPause = 100 * time.Millisecond

@@ -41,13 +41,14 @@ func readAll(r io.Reader) ([]wire.Message, int64, error) {
 // split is the framing in other words: how many bytes of whole frames that can
 // be read a stream begins with, and what they say.
 func split(b []byte) (messages []wire.Message, size int64) {
+	var rows wire.Dictionary
 	for len(b) >= 4 {
 		n := int(binary.BigEndian.Uint32(b))
 		if n == 0 || n > wire.FrameMax || len(b) < 4+n {
 			return messages, size
 		}
 		size += int64(4 + n)
-		m, err := wire.Decode(b[4 : 4+n])
+		m, err := rows.Decode(b[4 : 4+n])
 		if err != nil {
 			return messages, size
 		}

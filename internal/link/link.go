@@ -50,8 +50,11 @@ type Link struct {
 	seen atomic.Int64 // bytes read
 	sent atomic.Int64 // bytes written
 
-	mu     sync.Mutex // guards the fields below
-	queue  []byte     // frames to be written
+	heard wire.Dictionary // rows that have come; Read's
+
+	mu     sync.Mutex      // guards the fields below
+	said   wire.Dictionary // rows that have gone, or are in queue
+	queue  []byte          // frames to be written
 	closed bool
 	wake   chan struct{} // holds one token when there is something to do
 }
@@ -100,7 +103,7 @@ func (l *Link) read(max int) (wire.Message, error) {
 			return nil, err
 		}
 		l.seen.Add(int64(n) + 4)
-		m, err := wire.Decode(b)
+		m, err := l.heard.Decode(b)
 		if err != nil || m != nil {
 			return m, err
 		}
@@ -143,12 +146,16 @@ type RefusedError struct{ wire.Refused }
 
 func (e *RefusedError) Error() string { return "refused: " + e.Text }
 
-// Write sends a message at once, before Run has begun or instead of it.
+// Write sends a message at once, before Run has begun or instead of it, and
+// before it what has been queued: frames leave in the order of their encoding.
 func (l *Link) Write(m wire.Message, within time.Duration) error {
 	if err := l.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
 		return err
 	}
-	b := wire.Append(nil, m)
+	l.mu.Lock()
+	b := l.said.Append(l.queue, m)
+	l.queue = nil
+	l.mu.Unlock()
 	l.sent.Add(int64(len(b)))
 	_, err := l.conn.Write(b)
 	return err
@@ -162,7 +169,7 @@ func (l *Link) Send(m wire.Message) error {
 		l.mu.Unlock()
 		return net.ErrClosed
 	}
-	l.queue = wire.Append(l.queue, m)
+	l.queue = l.said.Append(l.queue, m)
 	full := len(l.queue) > queueMax
 	l.mu.Unlock()
 	if full {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -49,6 +50,8 @@ func acks(from, to uint64) []wire.Message {
 	return out
 }
 
+func same(a, b []wire.Message) bool { return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b) }
+
 func sendAll(t *testing.T, l *Link, list []wire.Message) {
 	t.Helper()
 	for _, m := range list {
@@ -70,7 +73,7 @@ func TestSendArrivesInOrder(t *testing.T) {
 		a.Close()
 		<-ra.done
 		<-rb.done
-		if !slices.Equal(rb.got, acks(1, 200)) || !slices.Equal(ra.got, acks(500, 600)) {
+		if !same(rb.got, acks(1, 200)) || !same(ra.got, acks(500, 600)) {
 			t.Errorf("%d messages and %d came, in another order or not at all", len(rb.got), len(ra.got))
 		}
 		inA, outA := a.Bytes()
@@ -221,6 +224,7 @@ func TestMalformedFrame(t *testing.T) {
 		"answer of nobody": {wire.Append(nil, wire.Answer{Report: answer.Report{
 			Bundle: answer.Bundle{Tainted: true},
 		}}), "rows of nobody"},
+		"reference to nothing": {[]byte{0, 0, 0, 14, byte(wire.KindAnswer), 1<<3 | 0, 1, 6<<3 | 2, 3, 1, 0, 0, 12<<3 | 2, 4, 2<<3 | 0, 1, 4<<3 | 0, 1}, "has not crossed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -231,7 +235,7 @@ func TestMalformedFrame(t *testing.T) {
 					far.Write(slices.Concat(good, tt.bad, good)) // breaks off when the link closes
 				}()
 				<-victim.done
-				if !slices.Equal(victim.got, acks(1, 2)) {
+				if !same(victim.got, acks(1, 2)) {
 					t.Errorf("%v came before the frame", victim.got)
 				}
 				if victim.err == nil || !strings.Contains(victim.err.Error(), tt.want) {
@@ -239,7 +243,7 @@ func TestMalformedFrame(t *testing.T) {
 				}
 				sendAll(t, b, acks(7, 8))
 				synctest.Wait()
-				if !slices.Equal(other.got, acks(7, 8)) {
+				if !same(other.got, acks(7, 8)) {
 					t.Errorf("on the other link came %v", other.got)
 				}
 				a.Close()
@@ -258,7 +262,7 @@ func TestUnknownKinds(t *testing.T) {
 		l := New(near)
 		go far.Write(append([]byte{0, 0, 0, 4, 99, 1, 2, 3, 0, 0, 0, 1, 200}, wire.Append(nil, wire.Ack{Seq: 5})...))
 		m, err := l.Read()
-		if err != nil || m != (wire.Ack{Seq: 5}) {
+		if err != nil || !same([]wire.Message{m}, acks(5, 6)) {
 			t.Errorf("read %v, %v", m, err)
 		}
 		if in, _ := l.Bytes(); in != 8+5+7 {
@@ -300,7 +304,7 @@ func TestExpect(t *testing.T) {
 					t.Errorf("took %v, want %v", time.Since(begin), tt.after)
 				}
 				switch {
-				case tt.want == "" && (err != nil || got != hello):
+				case tt.want == "" && (err != nil || !reflect.DeepEqual(got, hello)):
 					t.Errorf("%v, %v", got, err)
 				case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
 					t.Errorf("%v, want %q", err, tt.want)
@@ -330,7 +334,7 @@ func TestExpectLiftsItsDeadline(t *testing.T) {
 		<-time.After(24 * time.Hour)
 		sendAll(t, b, acks(1, 2))
 		synctest.Wait()
-		if !slices.Equal(ra.got, acks(1, 2)) {
+		if !same(ra.got, acks(1, 2)) {
 			t.Errorf("after a day came %v (%v)", ra.got, ra.err)
 		}
 		a.Close()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"runtime"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -137,7 +136,7 @@ func TestMalformedOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-r.done
-	if !slices.Equal(r.got, acks(1, 2)) || r.err == nil {
+	if !same(r.got, acks(1, 2)) || r.err == nil {
 		t.Errorf("%v came, then %v", r.got, r.err)
 	}
 	if m, err := b.Read(); err == nil {

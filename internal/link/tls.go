@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"catenary/internal/endpoint"
@@ -141,6 +142,15 @@ func (t Trust) ToServer(protocol string, cert *tls.Certificate) *tls.Config {
 	return c
 }
 
+// ToRegister is how a client dials the server for one registration. The
+// sessions belong to one identity: who resumes one is who has begun it.
+func (t Trust) ToRegister(cert *tls.Certificate, sessions tls.ClientSessionCache) *tls.Config {
+	c := t.ToServer(ProtocolRegister, cert)
+	c.SessionTicketsDisabled = false
+	c.ClientSessionCache = sessions
+	return c
+}
+
 // ToPeer is how a client dials the client named id.
 func (t Trust) ToPeer(cert *tls.Certificate, id endpoint.ID) *tls.Config {
 	c := base(ProtocolPeer)
@@ -166,9 +176,12 @@ func (t Trust) FromPeers(cert func() *tls.Certificate) *tls.Config {
 }
 
 // FromClients is how the server accepts clients. Only who enrols may come
-// without a certificate.
+// without a certificate. Only registrations, which are many and short, resume
+// sessions; the ticket carries the client's certificate, which is then checked
+// as in a full handshake. crypto/tls renews the tickets' key every day.
 func (t Trust) FromClients(cert *tls.Certificate) *tls.Config {
 	c := base(ProtocolLeader, ProtocolRegister, ProtocolEnrol)
+	c.SessionTicketsDisabled = false
 	c.ClientAuth = tls.RequestClientCert
 	c.Certificates = []tls.Certificate{*cert}
 	client := t.expect(isClient)
@@ -177,6 +190,14 @@ func (t Trust) FromClients(cert *tls.Certificate) *tls.Config {
 			return nil
 		}
 		return client(cs)
+	}
+	whole := c.Clone()
+	whole.SessionTicketsDisabled = true
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if slices.Equal(hello.SupportedProtos, []string{ProtocolRegister}) {
+			return nil, nil // as above
+		}
+		return whole, nil
 	}
 	return c
 }

@@ -8,14 +8,16 @@
 // Give every event to [Node.Step] in the order in which things happened, carry
 // out the returned effects in order, and call Step with a [Tick] no later than
 // [Node.Deadline]. A [Dial] ends in exactly one of [Up] or [Failed], or is
-// forgotten after a [Hangup]; a [Knock] is answered by [Admit] or [Refuse] in
-// the same step; of a connection that was hung up, nothing more is reported.
+// forgotten after a [Hangup]; a [Knock] is answered by [Admit] or [Refuse], at
+// once or a little later, and if the client goes away before that, by [Down]; of
+// a connection that was hung up or refused, nothing more is reported.
 package node
 
 import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"catenary/internal/answer"
@@ -44,16 +46,24 @@ type (
 	// Tick: the deadline has come.
 	Tick struct{}
 	// Up: the dial was answered with HelloOK.
-	Up struct{ Conn chain.Conn }
-	// Failed: the dial could not be made, or was refused.
-	Failed struct{ Conn chain.Conn }
+	Up struct {
+		Conn  chain.Conn
+		Reply wire.HelloOK
+	}
+	// Failed: the dial could not be made, or was refused. Refusal is zero if
+	// nobody said no.
+	Failed struct {
+		Conn    chain.Conn
+		Refusal wire.Refused
+	}
 	// Knock: a peer has connected, proved that it is Hello.Place.ID, and said
 	// Hello. The host numbers the connection with an odd number.
 	Knock struct {
 		Conn  chain.Conn
 		Hello wire.Hello
 	}
-	// Down: a connection broke, or brought a frame that cannot be read.
+	// Down: a connection broke, or brought a frame that cannot be read; or who
+	// knocked went away.
 	Down struct{ Conn chain.Conn }
 	// Got: a message came in.
 	Got struct {
@@ -69,7 +79,10 @@ type (
 	// Registered: the server answered a Register.
 	Registered struct{ Reply wire.Registered }
 	// NotRegistered: it did not, or refused.
-	NotRegistered struct{}
+	NotRegistered struct{ Refused bool }
+	// Come: it, or somebody in its name, asks in answer to a datagram to come
+	// over TLS after a while.
+	Come struct{ After time.Duration }
 )
 
 func (Tick) event()          {}
@@ -81,6 +94,7 @@ func (Got) event()           {}
 func (Evaluated) event()     {}
 func (Registered) event()    {}
 func (NotRegistered) event() {}
+func (Come) event()          {}
 
 // An Effect is something the host must now do, in order.
 type Effect interface{ effect() }
@@ -92,7 +106,7 @@ type (
 		Peer  chain.Peer
 		Hello wire.Hello
 	}
-	// Admit the knock of this step, with HelloOK.
+	// Admit the knock, with HelloOK.
 	Admit struct {
 		Conn  chain.Conn
 		Reply wire.HelloOK
@@ -114,8 +128,13 @@ type (
 		Letter wire.Letter
 		Skew   time.Duration // what to add to the local clock for the server's
 	}
-	// Register with the server; answer with Registered or NotRegistered.
-	Register struct{ Request wire.Register }
+	// Register with the server; answer with Registered, NotRegistered or Come.
+	Register struct {
+		Request wire.Register
+		Way     Way
+		Conn    chain.Conn // on which to send the request, if ByLeader
+		Key     Key        // if ByDatagram
+	}
 	// Note is worth a line in the log.
 	Note struct {
 		Text     string
@@ -134,16 +153,29 @@ func (Evaluate) effect() {}
 func (Register) effect() {}
 func (Note) effect()     {}
 
+const (
+	// roundMax bounds how often a question is asked again: the server tries 4
+	// times, and a peer that says more is lying.
+	roundMax = 16
+	goneMax  = 32 // dead clients that wait to be named to the server
+)
+
 // A Node is one client's protocol state.
 type Node struct {
-	cfg   Config
-	rng   *rand.Rand
-	chain *chain.Node
-	sweep *sweep.Sweep
-	held  [2]held // what sweep was last told
-	reg   registration
-	skew  time.Duration // server's clock minus ours
-	out   []Effect
+	cfg      Config
+	rng      *rand.Rand
+	chain    *chain.Node
+	sweep    *sweep.Sweep
+	held     [2]held                 // what sweep was last told
+	greeted  map[chain.Conn]greeting // by who knocks or has just been dialled
+	todo     []chain.Event           // what sweep has found out about neighbours
+	checking [2]bool                 // something is to be heard from the side's neighbour
+	pings    uint64                  // number of the last Ping
+	gone     []endpoint.ID           // dead clients to be named when somebody is in front
+	witness  witness
+	reg      registration
+	skew     time.Duration // server's clock minus ours
+	out      []Effect
 }
 
 type held struct {
@@ -151,14 +183,24 @@ type held struct {
 	peer chain.Peer
 }
 
+// A greeting is what the other side said of itself when a link was made.
+type greeting struct {
+	id          endpoint.ID // of who knocked
+	incarnation uint64
+	heard       wire.Heard
+	known       []uint64
+}
+
 // New returns a node that has done nothing yet: the first Tick registers.
 func New(cfg Config) *Node {
 	return &Node{
-		cfg:   cfg,
-		rng:   rand.New(rand.NewPCG(cfg.Seed, 0x6e6f)),
-		chain: chain.New(cfg.Place, cfg.Seed),
-		sweep: sweep.New(answer.ChainLimits),
-		reg:   registration{intervals: defaultIntervals},
+		cfg:     cfg,
+		rng:     rand.New(rand.NewPCG(cfg.Seed, 0x6e6f)),
+		chain:   chain.New(cfg.Place, cfg.Seed),
+		sweep:   sweep.New(answer.ChainLimits),
+		greeted: map[chain.Conn]greeting{},
+		witness: witness{conns: witnessConns},
+		reg:     registration{intervals: defaultIntervals},
 	}
 }
 
@@ -174,16 +216,17 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 	n.out = n.out[:0]
 	switch ev := ev.(type) {
 	case Tick:
-		n.stepChain(now, chain.Tick{})
-		n.stepSweep(now, sweep.Tick{})
+		late := n.lateness(now)
+		n.stepChain(now, chain.Tick{Late: late})
+		n.stepSweep(now, sweep.Tick{Late: late})
 	case Up:
-		n.stepChain(now, chain.Up{Conn: ev.Conn})
+		n.up(now, ev)
 	case Failed:
-		n.stepChain(now, chain.Failed{Conn: ev.Conn})
+		n.failed(now, ev)
 	case Knock:
 		n.knock(now, ev)
 	case Down:
-		n.stepChain(now, chain.Down{Conn: ev.Conn})
+		n.down(now, ev.Conn)
 	case Got:
 		n.got(now, ev.Conn, ev.Message)
 	case Evaluated:
@@ -191,12 +234,35 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 	case Registered:
 		n.registered(now, ev.Reply)
 	case NotRegistered:
-		n.notRegistered(now)
+		n.notRegistered(now, ev)
+	case Come:
+		n.come(now, ev.After)
 	default:
 		panic(fmt.Sprintf("node: unknown event %T", ev))
 	}
+	for len(n.todo) > 0 {
+		ev := n.todo[0]
+		n.todo = slices.Delete(n.todo, 0, 1)
+		n.stepChain(now, ev)
+	}
+	n.nameGone()
+	n.callWitness()
 	n.register(now)
 	return n.out
+}
+
+// lateMax bounds what one pause of the machine says about the next: a laptop
+// that wakes up has been late by hours.
+const lateMax = time.Second
+
+// lateness is by how much the deadline was missed: a machine that is itself
+// late must not blame its neighbours.
+func (n *Node) lateness(now time.Time) time.Duration {
+	d := n.Deadline()
+	if d.IsZero() {
+		return 0
+	}
+	return min(max(now.Sub(d), 0), lateMax)
 }
 
 // Deadline reports when Step must be called at the latest, with a [Tick] if
@@ -211,158 +277,143 @@ func (n *Node) Deadline() time.Time {
 	return d
 }
 
-// stepChain lets chain decide, carries its decisions out, and tells sweep if
-// somebody else stands in front or behind.
-func (n *Node) stepChain(now time.Time, ev chain.Event) {
-	for _, ef := range n.chain.Step(now, ev) {
-		switch ef := ef.(type) {
-		case chain.Dial:
-			n.emit(Dial{ef.Conn, ef.Peer, n.hello(ef.Side, ef.Peer)})
-		case chain.Admit:
-			n.emit(Admit{ef.Conn, wire.HelloOK{Incarnation: n.cfg.Incarnation}})
-		case chain.Refuse:
-			n.emit(Refuse{ef.Conn, wire.Refused{Reason: wire.Nearer, Text: "a nearer neighbour stands here"}})
-		case chain.Hangup:
-			n.emit(Hangup{ef.Conn})
-		}
-	}
-	for _, s := range []chain.Side{chain.Back, chain.Fore} {
-		p, c := n.chain.Neighbour(s)
-		if n.held[s] == (held{c, p}) {
-			continue
-		}
-		n.held[s] = held{c, p}
-		if s == chain.Back {
-			n.stepSweep(now, sweep.Behind{Present: p != chain.Nobody && p != chain.Server})
-		} else {
-			n.stepSweep(now, sweep.Ahead{Front: front(p)})
-		}
-	}
-}
-
-func front(p chain.Peer) sweep.Front {
-	switch p {
-	case chain.Nobody:
-		return sweep.Nobody
-	case chain.Server:
-		return sweep.Server
-	}
-	return sweep.Peer
-}
-
-func (n *Node) hello(s chain.Side, p chain.Peer) wire.Hello {
-	h := wire.Hello{Version: wire.Version, Place: n.cfg.Place, Incarnation: n.cfg.Incarnation}
-	switch {
-	case p == chain.Server && s == chain.Back:
-		h.Role = wire.BackwardLeader
-	case p == chain.Server:
-		h.Role = wire.ForwardLeader
-	case s == chain.Back:
-		h.Role = wire.Ahead // of whom we dial
-	default:
-		h.Role = wire.Behind
-	}
-	return h
-}
-
-func (n *Node) knock(now time.Time, k Knock) {
-	var side chain.Side
-	switch k.Hello.Role {
-	case wire.Behind:
-		side = chain.Back
-	case wire.Ahead:
-		side = chain.Fore
-	default:
-		n.emit(Refuse{k.Conn, wire.Refused{Reason: wire.Malformed, Text: "a client takes only neighbours"}})
-		return
-	}
-	n.stepChain(now, chain.Knock{Conn: k.Conn, Side: side, Peer: k.Hello.Place})
-}
-
 func (n *Node) stepSweep(now time.Time, ev sweep.Event) {
 	for _, ef := range n.sweep.Step(now, ev) {
+		back, fore := n.held[chain.Back].conn, n.held[chain.Fore].conn
 		switch ef := ef.(type) {
 		case sweep.Forward:
-			n.emit(Send{n.held[chain.Fore].conn, wire.Question{Sealed: ef.Question.Sealed}})
+			n.emit(Send{fore, wire.Question{Sealed: ef.Question.Sealed, Round: ef.Round, Only: ef.Only}})
+		case sweep.Reverse:
+			n.emit(Send{back, wire.Question{Sealed: ef.Question.Sealed, Round: ef.Round, Only: ef.Only}})
 		case sweep.Evaluate:
 			n.emit(Evaluate{ef.Question.Body.(wire.Letter), n.skew})
 		case sweep.Send:
-			n.emit(Send{n.held[chain.Fore].conn, wire.Answer{Report: ef.Report}})
+			n.emit(Send{fore, wire.Answer{Report: ef.Report}})
 		case sweep.Ack:
-			n.emit(Send{n.held[chain.Back].conn, wire.Ack{Seq: ef.Seq}})
+			if n.held[chain.Back].peer != chain.Nobody {
+				n.emit(Send{back, wire.Ack{Seq: ef.Seq, Unsafe: ef.Unsafe, Questions: ef.Questions}})
+			}
+		case sweep.Witness:
+			n.testify(ef.Report)
 		case sweep.Lost:
 			n.emit(Note{Text: ef.Why, Question: ef.Question})
+		case sweep.Suspect:
+			n.todo = append(n.todo, chain.Suspect{Side: chain.Fore})
+		case sweep.Trust:
+			n.todo = append(n.todo, chain.Trust{Side: chain.Fore})
 		case sweep.Stalled:
-			n.emit(Note{Text: "the forward neighbour acknowledges nothing", Conn: n.held[chain.Fore].conn})
-			defer n.stepChain(now, chain.Stalled{Side: chain.Fore})
+			n.emit(Note{Text: "the forward neighbour acknowledges nothing", Conn: fore})
+			n.todo = append(n.todo, chain.Stalled{Side: chain.Fore})
 		}
 	}
 }
 
-// got takes a message. Questions come from behind, answers from the peer
-// behind, acknowledgements from ahead; anything else is out of place and
-// closes its connection.
+// got takes a message. Questions come from behind, and rarely from in front;
+// answers from the peer behind, acknowledgements from in front. Anything else is
+// out of place and closes its connection.
 func (n *Node) got(now time.Time, c chain.Conn, m wire.Message) {
-	back, fore := n.held[chain.Back], n.held[chain.Fore]
-	isBack := back.peer != chain.Nobody && back.conn == c
-	isFore := fore.peer != chain.Nobody && fore.conn == c
+	if n.testified(c, m) {
+		return
+	}
+	for _, s := range []chain.Side{chain.Back, chain.Fore} {
+		if h := n.held[s]; h.peer != chain.Nobody && h.conn == c {
+			n.heard(s)
+			if err := n.take(now, s, m); err != nil {
+				n.close(now, s, err)
+			}
+			return
+		}
+	}
+}
+
+// heard notes that the neighbour on a side lives.
+func (n *Node) heard(s chain.Side) {
+	if n.checking[s] {
+		n.checking[s] = false
+		n.todo = append(n.todo, chain.Alive{Side: s})
+	}
+}
+
+// take carries out what a neighbour says, or says why it is out of place.
+func (n *Node) take(now time.Time, s chain.Side, m wire.Message) error {
+	h := n.held[s]
+	peer := h.peer != chain.Server
 	switch m := m.(type) {
 	case wire.Question:
-		if isBack {
-			n.question(now, c, m.Sealed)
-			return
+		from := sweep.FromBehind
+		if s == chain.Fore {
+			from = sweep.FromFront
 		}
+		return n.question(now, h.conn, m, from)
 	case wire.Answer:
-		if isBack && back.peer != chain.Server {
+		if s == chain.Back && peer {
 			n.stepSweep(now, sweep.Told{Report: m.Report})
-			return
+			return nil
 		}
 	case wire.Ack:
-		if isFore {
-			n.stepSweep(now, sweep.Acked{Seq: m.Seq})
-			return
+		if s == chain.Fore {
+			n.stepSweep(now, sweep.Acked{Seq: m.Seq, Unsafe: m.Unsafe, Questions: m.Questions})
+			return nil
+		}
+	case wire.Ping:
+		if !m.Reply {
+			n.emit(Send{h.conn, wire.Ping{Number: m.Number, Reply: true}})
+		}
+		return nil
+	case wire.Gone:
+		if s == chain.Back && peer {
+			n.bury(m.Clients)
+			return nil
+		}
+	case wire.Registered, wire.Refused:
+		if !peer {
+			n.replied(now, h.conn, m)
+			return nil
+		}
+	case wire.Hint:
+		if !peer {
+			n.todo = append(n.todo, chain.Hint{Place: m.Place})
+			return nil
 		}
 	}
-	err := fmt.Errorf("a %T from this side is out of place", m)
-	switch {
-	case isBack:
-		n.close(now, chain.Back, err)
-	case isFore:
-		n.close(now, chain.Fore, err)
-	}
+	return fmt.Errorf("a %T from this side is out of place", m)
 }
 
 // close gives up a neighbour that does what no honest one does. It is not
-// dialled again before the next round: it would do the same again at once.
+// dialled again for a while: it would do the same again at once.
 func (n *Node) close(now time.Time, s chain.Side, err error) {
 	n.emit(Note{Text: "connection closed", Conn: n.held[s].conn, Err: err})
 	n.stepChain(now, chain.Stalled{Side: s})
 }
 
 // question verifies a sealed question before it goes anywhere: a forged one
-// dies here, and so does the link that brought it.
-func (n *Node) question(now time.Time, c chain.Conn, sealed []byte) {
-	if n.sweep.Holds(sealed) {
-		return
+// dies here, and so does the link that brought it. One from the server's own
+// reply has no link.
+func (n *Node) question(now time.Time, c chain.Conn, m wire.Question, from sweep.Source) error {
+	if m.Round > roundMax {
+		return fmt.Errorf("question is asked again for the %dth time", m.Round)
 	}
-	letter, err := n.open(now, sealed)
-	switch {
-	case errors.Is(err, seal.ErrNoKey):
-		// Perhaps a key that our next registration will bring.
-		n.emit(Note{Text: "question left alone", Conn: c, Err: err})
-	case err != nil && c != 0:
-		n.close(now, chain.Back, err)
-	case err != nil:
-		n.emit(Note{Text: "question left alone", Err: err})
-	default:
-		n.stepSweep(now, sweep.Asked{Question: sweep.Question{
+	q, same := n.sweep.Same(m.Sealed)
+	if !same {
+		letter, err := n.open(now, m.Sealed)
+		if err != nil && (errors.Is(err, seal.ErrNoKey) || from == sweep.FromServer) {
+			// Perhaps by a key that our next registration will bring.
+			n.emit(Note{Text: "question left alone", Conn: c, Err: err})
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		q = sweep.Question{
 			ID:      letter.Question,
-			Sealed:  sealed,
+			Sealed:  m.Sealed,
 			Expires: letter.Issued.Add(letter.Life).Add(-n.skew),
 			Hold:    letter.Hold,
 			Body:    letter,
-		}})
+		}
 	}
+	n.stepSweep(now, sweep.Asked{Question: q, Round: m.Round, Only: m.Only, From: from})
+	return nil
 }
 
 func (n *Node) open(now time.Time, sealed []byte) (wire.Letter, error) {
@@ -371,6 +422,20 @@ func (n *Node) open(now time.Time, sealed []byte) (wire.Letter, error) {
 		return wire.Letter{}, err
 	}
 	return wire.DecodeLetter(payload)
+}
+
+// bury remembers dead clients until they can be named to the server, by way of
+// who stands in front.
+func (n *Node) bury(ids []endpoint.ID) {
+	n.gone = append(n.gone, ids...)
+	n.gone = n.gone[max(0, len(n.gone)-goneMax):]
+}
+
+func (n *Node) nameGone() {
+	if h := n.held[chain.Fore]; h.peer != chain.Nobody && len(n.gone) > 0 {
+		n.emit(Send{h.conn, wire.Gone{Clients: n.gone}})
+		n.gone = nil
+	}
 }
 
 func (n *Node) emit(e Effect) { n.out = append(n.out, e) }

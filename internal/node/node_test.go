@@ -86,7 +86,7 @@ func (r *rig) reply() wire.Registered {
 func (r *rig) inChain() (back, fore chain.Conn) {
 	r.step(Tick{})
 	for _, d := range of[Dial](r.step(Registered{r.reply()})) {
-		r.step(Up{d.Conn})
+		r.step(Up{Conn: d.Conn})
 		if d.Peer == chain.PeerAt(place(2)) {
 			back = d.Conn
 		} else {
@@ -115,23 +115,27 @@ func TestQuestion(t *testing.T) {
 	back, fore := r.inChain()
 	q := r.sealed(41)
 	efs := r.step(Got{back, wire.Question{Sealed: q}})
-	if want := (Send{fore, wire.Question{Sealed: q}}); len(efs) != 2 || !reflect.DeepEqual(efs[0], want) {
+	if want := (Send{fore, wire.Question{Sealed: q}}); len(efs) != 3 || !reflect.DeepEqual(efs[0], want) {
 		t.Fatalf("effects are %v, want first %v", efs, want)
+	}
+	receipt := Send{back, wire.Ack{Questions: []uint64{41}}}
+	if !reflect.DeepEqual(efs[2], receipt) {
+		t.Fatalf("third effect is %v, want %v", efs[2], receipt)
 	}
 	if ev, ok := efs[1].(Evaluate); !ok || ev.Letter.Question != 41 || ev.Skew != r.skew {
 		t.Fatalf("second effect is %+v, want the evaluation of 41 with skew %v", efs[1], r.skew)
 	}
-	if again := r.step(Got{back, wire.Question{Sealed: q}}); len(again) != 0 {
+	if again := r.step(Got{back, wire.Question{Sealed: q}}); !reflect.DeepEqual(again, []Effect{receipt}) {
 		t.Errorf("the same question again has effects %v", again)
 	}
 	r.now = r.now.Add(time.Minute - time.Millisecond)
 	if efs := r.step(Evaluated{41, answer.Rows{}, answer.Counts{}}); len(of[Send](efs)) != 1 {
 		t.Errorf("the answer just before the end has effects %v", efs)
 	}
-	r.step(Got{fore, wire.Ack{Seq: 1}})
+	r.step(Got{fore, wire.Ack{Seq: 1, Questions: []uint64{41}}})
 	late := r.sealed(42)
 	r.now = r.now.Add(time.Minute)
-	if efs := r.step(Got{back, wire.Question{Sealed: late}}); len(efs) != 0 {
+	if efs := r.step(Got{back, wire.Question{Sealed: late}}); len(of[Evaluate](efs)) != 0 {
 		t.Errorf("a question that has just expired has effects %v", efs)
 	}
 }
@@ -152,7 +156,9 @@ func TestLies(t *testing.T) {
 		"forged question":                {chain.Back, func(r *rig) wire.Message { return wire.Question{Sealed: forged(r)} }},
 		"sealed for another purpose":     {chain.Back, func(*rig) wire.Message { return wire.Question{Sealed: voucherOf(signing)} }},
 		"question that nobody can read":  {chain.Back, func(*rig) wire.Message { return wire.Question{Sealed: unreadable} }},
-		"question from ahead":            {chain.Fore, func(r *rig) wire.Message { return wire.Question{Sealed: r.sealed(41)} }},
+		"question too often again":       {chain.Back, func(r *rig) wire.Message { return wire.Question{Sealed: r.sealed(41), Round: 17} }},
+		"dead clients from ahead":        {chain.Fore, func(*rig) wire.Message { return wire.Gone{Clients: []endpoint.ID{{1}}} }},
+		"hint from a neighbour":          {chain.Back, func(*rig) wire.Message { return wire.Hint{Place: place(3)} }},
 		"answer from ahead":              {chain.Fore, func(*rig) wire.Message { return wire.Answer{Report: answer.Report{Seq: 1, Question: 41}} }},
 		"acknowledgement from behind":    {chain.Back, func(*rig) wire.Message { return wire.Ack{Seq: 1} }},
 		"registration from a neighbour":  {chain.Fore, func(*rig) wire.Message { return wire.Registered{Slot: 9} }},
@@ -265,8 +271,8 @@ func TestAnswerBeforeQuestion(t *testing.T) {
 	passed := bundle
 	passed.Tainted = true
 	want := []Effect{
-		Send{back, wire.Ack{Seq: 1}},
 		Send{fore, wire.Answer{Report: answer.Report{Seq: 1, Question: 41, Bundle: passed}}},
+		Send{back, wire.Ack{Seq: 1, Unsafe: []uint64{1}}},
 	}
 	if !reflect.DeepEqual(efs, want) {
 		t.Fatalf("effects are %v, want %v", efs, want)
@@ -289,13 +295,13 @@ func TestLeader(t *testing.T) {
 			t.Fatalf("dials %v", d.Peer)
 		}
 		conns[d.Hello.Role] = d.Conn
-		r.step(Up{d.Conn})
+		r.step(Up{Conn: d.Conn})
 	}
 	back, fore := conns[wire.BackwardLeader], conns[wire.ForwardLeader]
 	if back == 0 || fore == 0 {
 		t.Fatalf("leads on %v", conns)
 	}
-	if efs := r.step(Got{back, wire.Question{Sealed: r.sealed(41)}}); len(efs) != 1 || len(of[Evaluate](efs)) != 1 {
+	if efs := r.step(Got{back, wire.Question{Sealed: r.sealed(41)}}); len(efs) != 2 || len(of[Evaluate](efs)) != 1 {
 		t.Errorf("a question has effects %v", efs)
 	}
 	if sends := of[Send](r.step(Evaluated{41, answer.Rows{}, answer.Counts{}})); len(sends) != 1 || sends[0].Conn != fore {
@@ -389,7 +395,7 @@ func TestStalled(t *testing.T) {
 	if !reflect.DeepEqual(of[Hangup](efs), []Hangup{{fore}}) || len(dials) != 1 || dials[0].Peer != chain.Server {
 		t.Fatalf("effects are %v", efs)
 	}
-	sends := of[Send](r.step(Up{dials[0].Conn}))
+	sends := of[Send](r.step(Up{Conn: dials[0].Conn}))
 	tainted := 0
 	for _, s := range sends {
 		a, ok := s.Message.(wire.Answer)
@@ -448,7 +454,7 @@ func TestNeighbourRestarts(t *testing.T) {
 	}
 	r.step(Knock{5, wire.Hello{Version: wire.Version, Role: wire.Behind, Place: place(2), Incarnation: 2}})
 	acks := of[Send](r.step(Got{5, wire.Answer{Report: answer.Report{Seq: 1, Question: 41, First: true}}}))
-	if len(acks) == 0 || !reflect.DeepEqual(acks[0], Send{5, wire.Ack{Seq: 1}}) {
+	if len(acks) == 0 || !reflect.DeepEqual(acks[len(acks)-1], Send{5, wire.Ack{Seq: 1}}) {
 		t.Errorf("behind, the new neighbour gets %v", acks)
 	}
 }

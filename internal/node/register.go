@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"time"
 
 	"catenary/internal/answer"
@@ -21,6 +22,12 @@ const (
 	// initial one: by then the client stands in its chain and can say so.
 	settleMin = 1 * time.Second
 	settleMax = 4 * time.Second
+
+	// unreachableGap is the least time between two registrations by which a
+	// client names those it cannot reach: dead machines come by the dozen.
+	unreachableGap = 2 * time.Second
+
+	namedMax = 4 * wire.UnreachableMax // of those that are remembered to have been named
 
 	replyTimeout = 20 * time.Second // a registration that takes longer has failed
 	retryMin     = 2 * time.Second  // first wait of a client that has never registered
@@ -43,7 +50,13 @@ type registration struct {
 	failures  int       // in a row, before the first success
 	joined    bool
 	slot      answer.Slot
+	lan       uint64 // name of the LAN that the slot belongs to
 	peers     uint64 // digest of the lists we hold
+
+	asked time.Time     // when the last request left
+	named []endpoint.ID // who was said to be unreachable, and is not listed again
+
+	ways
 }
 
 func (r *registration) due() time.Time {
@@ -56,15 +69,23 @@ func (r *registration) due() time.Time {
 // register starts a registration when one is due.
 func (n *Node) register(now time.Time) {
 	r := &n.reg
-	if r.waiting && !now.Before(r.until) {
-		n.notRegistered(now)
+	if r.waiting && (!now.Before(r.until) || r.way == ByLeader && !n.leads(r.conn)) {
+		n.notRegistered(now, NotRegistered{})
 	}
 	if r.waiting || now.Before(r.normal) {
 		return
 	}
 	r.sequence++
-	r.waiting, r.whole, r.until = true, !now.Before(r.initial), now.Add(replyTimeout)
-	n.emit(Register{wire.Register{
+	unreachable := n.chain.Unreachable(now, wire.UnreachableMax)
+	r.asked = now
+	for _, id := range unreachable {
+		if !slices.Contains(r.named, id) {
+			r.named = append(r.named, id)
+		}
+	}
+	r.named = r.named[max(0, len(r.named)-namedMax):]
+	r.whole = !now.Before(r.initial)
+	n.send(now, wire.Register{
 		Version:     wire.Version,
 		Initial:     r.whole,
 		Incarnation: n.cfg.Incarnation,
@@ -76,10 +97,11 @@ func (n *Node) register(now time.Time) {
 		Slot:        r.slot,
 		HasSlot:     r.joined,
 		Peers:       r.peers,
-		Known:       n.sweep.Known(knownMax),
+		Known:       n.sweep.Live(knownMax),
 		Back:        neighbour(n.Neighbour(chain.Back)),
 		Fore:        neighbour(n.Neighbour(chain.Fore)),
-	}})
+		Unreachable: unreachable,
+	})
 }
 
 func neighbour(p chain.Peer) wire.Neighbour {
@@ -97,10 +119,16 @@ func (n *Node) registered(now time.Time, m wire.Registered) {
 	if !r.waiting {
 		return // came after its time was over; the next one is under way soon
 	}
-	r.waiting, r.failures = false, 0
-	r.joined, r.slot = true, m.Slot
-	r.intervals = bounded(m.Intervals)
 	n.skew = m.Now.Sub(now)
+	if m.Again {
+		n.again(now)
+		return
+	}
+	r.waiting, r.failures, r.joined = false, 0, true
+	n.took(now, m)
+	if !m.Same {
+		r.slot, r.intervals = m.Slot, bounded(m.Intervals)
+	}
 	r.normal = now.Add(n.between(r.intervals.NormalMin, r.intervals.NormalMax))
 	if r.whole {
 		r.initial = now.Add(n.between(r.intervals.InitialMin, r.intervals.InitialMax))
@@ -108,29 +136,79 @@ func (n *Node) registered(now time.Time, m wire.Registered) {
 			r.normal = settle
 		}
 	}
+	if m.Come > 0 {
+		r.tls, r.normal = true, now.Add(min(m.Come, comeMax))
+	}
 	for _, v := range m.Vouchers {
 		if err := n.cfg.Ring.Add(v); err != nil {
 			n.emit(Note{Text: "signing key left alone", Err: err})
 		}
 	}
-	n.stepSweep(now, sweep.Joined{Slot: m.Slot, Highest: m.Highest})
-	if !m.PeersSame {
+	moved := !m.Same && r.lan != 0 && r.lan != m.LAN
+	if !m.Same {
+		r.lan = m.LAN
+	}
+	n.stepSweep(now, sweep.Joined{Slot: r.slot, Highest: m.Highest, Moved: moved, Counted: m.Counted})
+	if !m.Same && m.Come == 0 {
 		r.peers = m.Peers
-		n.stepChain(now, chain.Peers{Places: append(append([]endpoint.Place{}, m.Back...), m.Fore...)})
+		listed := append(append([]endpoint.Place{}, m.Back...), m.Fore...)
+		r.named = slices.DeleteFunc(r.named, func(id endpoint.ID) bool {
+			return slices.ContainsFunc(listed, func(p endpoint.Place) bool { return p.ID == id })
+		})
+		n.stepChain(now, chain.Peers{
+			Places: listed, From: m.From, Until: m.Until, Spread: m.Spread, Moved: moved,
+		})
 	}
 	for _, q := range m.Questions {
-		n.question(now, 0, q)
+		if err := n.question(now, 0, wire.Question{Sealed: q}, sweep.FromServer); err != nil {
+			n.emit(Note{Text: "question left alone", Err: err})
+		}
+	}
+	if len(m.Direct) > 0 {
+		n.stepSweep(now, sweep.Direct{Questions: m.Direct})
 	}
 }
 
+// exhausted registers soon, if the server can name others than those who could
+// not be reached: it does not know of them yet.
+func (n *Node) exhausted(now time.Time) {
+	r := &n.reg
+	news := slices.ContainsFunc(n.chain.Unreachable(now, wire.UnreachableMax), func(id endpoint.ID) bool {
+		return !slices.Contains(r.named, id)
+	})
+	if !r.joined || !news {
+		return
+	}
+	soon := later(now, r.asked.Add(unreachableGap)).Add(n.between(0, unreachableGap/10))
+	if soon.Before(r.normal) {
+		r.normal = soon
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // notRegistered waits for the next slot; only a client that was never
-// registered comes again sooner, with full jitter.
-func (n *Node) notRegistered(now time.Time) {
+// registered comes again sooner, with full jitter. A datagram that was not
+// answered is at once followed by an exchange over TLS, which counts as the
+// same try.
+func (n *Node) notRegistered(now time.Time, ev NotRegistered) {
 	r := &n.reg
 	if !r.waiting {
 		return
 	}
-	r.waiting = false
+	r.waiting, r.missed = false, false
+	switch {
+	case r.way == ByDatagram && !ev.Refused:
+		r.missed, r.tls, r.normal = true, true, now
+		return
+	case r.way == ByLeader:
+		r.mute = r.conn
+	}
 	if r.joined {
 		r.normal = now.Add(n.between(r.intervals.NormalMin, r.intervals.NormalMax))
 		return

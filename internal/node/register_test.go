@@ -17,9 +17,7 @@ func (r *rig) next() (time.Duration, wire.Register) {
 	from := r.now
 	for range 10_000 {
 		efs := r.step(Tick{})
-		for _, d := range of[Dial](efs) {
-			r.step(Failed{d.Conn}) // this node stays alone
-		}
+		r.refused(efs)
 		if regs := of[Register](efs); len(regs) > 0 {
 			return r.now.Sub(from), regs[0].Request
 		}
@@ -27,6 +25,14 @@ func (r *rig) next() (time.Duration, wire.Register) {
 	}
 	r.Fatal("the node does not register")
 	return 0, wire.Register{}
+}
+
+// refused lets every dial of the effects be refused: the node stays alone.
+func (r *rig) refused(efs []Effect) {
+	for dials := of[Dial](efs); len(dials) > 0; dials = dials[1:] {
+		more := r.step(Failed{Conn: dials[0].Conn, Refusal: wire.Refused{Reason: wire.Nearer}})
+		dials = append(dials, of[Dial](more)...)
+	}
 }
 
 // bounds are the shortest and longest of many waits.
@@ -138,7 +144,7 @@ func TestRetry(t *testing.T) {
 	for seed := range uint64(100) {
 		r := newRig(t, seed)
 		r.next()
-		r.step(Registered{r.reply()})
+		r.refused(r.step(Registered{r.reply()}))
 		r.next()
 		r.step(NotRegistered{})
 		wait, m := r.next()
@@ -228,7 +234,7 @@ func TestWhatIsSaid(t *testing.T) {
 func TestLists(t *testing.T) {
 	r := newRig(t, 1)
 	r.inChain()
-	efs := r.register(t, func(m *wire.Registered) { m.Peers, m.PeersSame, m.Back, m.Fore = 99, true, nil, nil })
+	efs := r.register(t, func(m *wire.Registered) { m.Peers, m.Same, m.Back, m.Fore = 99, true, nil, nil })
 	if len(of[Dial](efs)) > 0 {
 		t.Errorf("without new lists, effects are %v", efs)
 	}
@@ -249,7 +255,7 @@ func TestHighest(t *testing.T) {
 	m := r.reply()
 	m.Highest, m.Back, m.Fore = 41, nil, nil
 	for _, d := range of[Dial](r.step(Registered{m})) {
-		r.step(Up{d.Conn})
+		r.step(Up{Conn: d.Conn})
 	}
 	r.register(t, func(m *wire.Registered) {
 		m.Highest, m.Questions = 50, [][]byte{r.sealed(41), r.sealed(42)}

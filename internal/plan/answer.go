@@ -33,6 +33,8 @@ const (
 type Values struct {
 	Rows [][]string // one text per column of the sensor
 	Err  error      // it failed, and Rows mean nothing
+	// Stopped: it failed because it took longer than it may.
+	Stopped bool
 }
 
 // Answer returns one machine's rows and its share of the counts. It asks for
@@ -85,6 +87,9 @@ func (m *machine) values(use int) Values {
 		if v.Err != nil {
 			m.failed = append(m.failed, use)
 			m.counts.Errors = 1
+			if v.Stopped {
+				m.counts.Stopped = 1
+			}
 		}
 	}
 	return *m.known[use]

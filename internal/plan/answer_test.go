@@ -86,7 +86,7 @@ func TestAnswer(t *testing.T) {
 		if rows == nil {
 			got = "-"
 		}
-		if got != line.rows || fmt.Sprint(asked) != line.asked || fmt.Sprint(counts) != line.counts {
+		if got != line.rows || fmt.Sprint(asked) != line.asked || fmt.Sprintf("{%d %d %d}", counts.Passed, counts.Errors, counts.NoResults) != line.counts {
 			t.Errorf("%s\ngot  %s %v %v\nwant %s %s %s", line.text, got, asked, counts, line.rows, line.asked, line.counts)
 		}
 		for _, r := range rows {

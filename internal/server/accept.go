@@ -14,6 +14,7 @@ import (
 	"catenary/internal/endpoint"
 	"catenary/internal/fault"
 	"catenary/internal/link"
+	"catenary/internal/server/roster"
 	"catenary/internal/server/store"
 	"catenary/internal/wire"
 )
@@ -39,7 +40,7 @@ func (s *Server) accept(ctx context.Context, cfg *tls.Config) {
 func (s *Server) serve(ctx context.Context, raw *net.TCPConn, cfg *tls.Config, proved func()) error {
 	defer proved()
 	defer context.AfterFunc(ctx, func() { raw.Close() })()
-	if err := raw.SetKeepAliveConfig(link.KeepAlive); err != nil {
+	if err := link.Harden(raw); err != nil {
 		return err
 	}
 	conn := tls.Server(raw, cfg)
@@ -55,7 +56,7 @@ func (s *Server) serve(ctx context.Context, raw *net.TCPConn, cfg *tls.Config, p
 	case link.ProtocolEnrol:
 		return s.enrol(ctx, l, from)
 	case link.ProtocolRegister:
-		return s.register(ctx, l, conn, from)
+		return s.registerTLS(ctx, l, conn, from)
 	case link.ProtocolLeader:
 		return s.lead(ctx, l, conn, from, proved)
 	default:
@@ -130,34 +131,6 @@ func (s *Server) admit(ctx context.Context, m wire.Enrol) (wire.Enrolled, error)
 	return wire.Enrolled{}, refuse(wire.Forbidden, "this key is enrolled already")
 }
 
-// register answers one registration.
-func (s *Server) register(ctx context.Context, l *link.Link, conn *tls.Conn, from netip.Addr) error {
-	who, err := s.trust.Peer(conn)
-	if err != nil {
-		return err
-	}
-	m, err := link.Expect[wire.Register](l, handshakeTimeout)
-	if err != nil {
-		return decline(l, malformed(err))
-	}
-	key := keyHash(conn.ConnectionState().PeerCertificates[0].RawSubjectPublicKeyInfo)
-	var reply wire.Registered
-	if m.Version != wire.Version || m.Place.ID != who.Client {
-		err = refuse(wire.Malformed, "registration of version %d for client %v", m.Version, m.Place.ID)
-	} else if doErr := s.do(ctx, func(h *hub) { reply, err = h.register(time.Now(), who.Client, key, from, m) }); doErr != nil {
-		return doErr
-	}
-	if err == nil && len(m.RenewalKey) > 0 {
-		reply.Certificate, err = s.renew(m.RenewalKey, key, who)
-	}
-	if err != nil {
-		s.metrics.registrations.WithLabelValues("refused").Inc()
-		return decline(l, fmt.Errorf("registration of client %v: %w", who.Client, err))
-	}
-	s.metrics.registrations.WithLabelValues("accepted").Inc()
-	return l.Write(reply, replyTimeout)
-}
-
 // renew issues a new certificate for the key that was enrolled.
 func (s *Server) renew(pkix []byte, enrolled store.Hash, who link.Identity) ([]byte, error) {
 	if keyHash(pkix) != enrolled {
@@ -178,19 +151,29 @@ func (s *Server) lead(ctx context.Context, raw *link.Link, conn *tls.Conn, from 
 	case err != nil:
 		return err
 	case hello.Version != wire.Version || hello.Place.ID != who.Client,
-		hello.Role != wire.BackwardLeader && hello.Role != wire.ForwardLeader:
+		hello.Role != wire.BackwardLeader && hello.Role != wire.ForwardLeader && hello.Role != wire.Witness:
 		return decline(raw, refuse(wire.Malformed, "Hello of version %d and role %d for client %v", hello.Version, hello.Role, hello.Place.ID))
 	}
-	l := &leader{id: who.Client, role: hello.Role, link: raw}
-	if err := raw.Send(wire.HelloOK{Incarnation: 1}); err != nil {
-		return err
+	l := &leader{id: who.Client, role: hello.Role, link: raw, place: hello.Place, known: hello.Known}
+	if doErr := s.do(ctx, func(h *hub) {
+		if l.lan = h.roster.Speaks(hello.Place, from); hello.LAN != roster.Tag(l.lan) {
+			err = refuse(wire.TryLater, "this client is in %v now: it is to register first", l.lan)
+		} else if err = raw.Send(wire.HelloOK{Incarnation: 1}); err == nil {
+			h.lead(time.Now(), l)
+		}
+	}); doErr != nil || err != nil {
+		return errors.Join(doErr, decline(raw, err))
 	}
-	if err := s.do(ctx, func(h *hub) { l.lan = h.lanOf(hello.Place, from); h.lead(l) }); err != nil {
-		return err
-	}
+	cert := keyHash(conn.ConnectionState().PeerCertificates[0].RawSubjectPublicKeyInfo)
+	by := call{way: byLeader, id: who.Client, from: from, cert: &cert}
 	var wrong error
 	err = raw.Run(ctx, func(m wire.Message) {
-		if wrong = s.heard(ctx, l, m); wrong != nil {
+		if reg, ok := m.(wire.Register); ok && l.role != wire.Witness {
+			wrong = s.registerLeader(ctx, raw, by, reg)
+		} else {
+			wrong = s.heard(ctx, l, m)
+		}
+		if wrong != nil {
 			raw.Close()
 		}
 	})
@@ -207,30 +190,24 @@ func (s *Server) lead(ctx context.Context, raw *link.Link, conn *tls.Conn, from 
 
 // heard takes a leader's message, or says why the connection must end.
 func (s *Server) heard(ctx context.Context, l *leader, m wire.Message) error {
-	a, ok := m.(wire.Answer)
-	if !ok || l.role != wire.ForwardLeader {
-		return fmt.Errorf("a %T from a %s is out of place", m, roleName(l.role))
-	}
-	for _, r := range a.Bundle.Rows.List {
-		if s.keys.RowKey.Row(r.Cells).Hash != r.Hash {
-			return fmt.Errorf("row of question %d does not have its hash", a.Question)
+	if a, ok := m.(wire.Answer); ok {
+		for _, r := range a.Bundle.Rows.List {
+			if s.keys.RowKey.Row(r.Cells).Hash != r.Hash {
+				return fmt.Errorf("row of question %d does not have its hash", a.Question)
+			}
 		}
 	}
-	return s.do(ctx, func(h *hub) { h.report(l, a.Report) })
+	var wrong error
+	err := s.do(ctx, func(h *hub) { wrong = h.heard(time.Now(), l, m) })
+	return errors.Join(wrong, err)
 }
 
 func roleName(r wire.Role) string {
-	if r == wire.BackwardLeader {
+	switch r {
+	case wire.BackwardLeader:
 		return "backward leader"
+	case wire.Witness:
+		return "witness"
 	}
 	return "forward leader"
-}
-
-// lanOf is the LAN of a client, also of one that has not registered since the
-// server started.
-func (h *hub) lanOf(p endpoint.Place, from netip.Addr) netip.Prefix {
-	if lan, ok := h.roster.LAN(p.ID); ok {
-		return lan
-	}
-	return h.roster.Boundaries().LANOf(from, p.Addr.Addr() != from)
 }

@@ -11,6 +11,7 @@ import (
 	"catenary/internal/question"
 	"catenary/internal/seal"
 	"catenary/internal/sensor"
+	"catenary/internal/server/dispatch"
 	"catenary/internal/server/store"
 	"catenary/internal/server/tally"
 	"catenary/internal/wire"
@@ -72,7 +73,9 @@ func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 		return 0, fault.New(fault.Invalid, "the question and its scripts have %d bytes; the limit is %d", len(sealed), wire.SealedMax)
 	}
 	s.metrics.asked.Inc()
-	return id, s.do(ctx, func(h *hub) { h.ask(id, now, a.Life, sealed) })
+	return id, s.do(ctx, func(h *hub) {
+		h.ask(time.Now(), dispatch.Question{ID: id, Sealed: sealed, Issued: now, Expires: now.Add(a.Life), Limit: letter.Limit})
+	})
 }
 
 // Result is the answer so far of a live question, or the last one of a closed

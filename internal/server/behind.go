@@ -88,7 +88,7 @@ func (h *hub) touches() []store.Touch {
 func (c *machine) touch() store.Touch {
 	return store.Touch{
 		ID: c.status.ID, Name: c.status.Name, Registered: c.status.Registered,
-		Incarnation: c.incarnation, Sequence: c.sequence,
+		Incarnation: c.incarnation, Sequence: c.sequence, LAN: c.seat.LAN, Slot: c.seat.Slot,
 	}
 }
 
@@ -100,7 +100,7 @@ func (h *hub) flush() {
 		if q.closed {
 			continue
 		}
-		h.written <- writing{close: closing{id, now, q.tally.Result()}}
+		h.written <- writing{close: closing{id, now, h.count(id)}}
 	}
 }
 

@@ -21,9 +21,13 @@ import (
 	"catenary/internal/answer"
 	"catenary/internal/endpoint"
 	"catenary/internal/link"
+	"catenary/internal/server/roster"
 	"catenary/internal/trust"
 	"catenary/internal/wire"
 )
+
+// loopback is the LAN of all machines under test.
+var loopback = netip.MustParsePrefix("127.0.0.0/24")
 
 const patience = 30 * time.Second // for what takes milliseconds
 
@@ -308,7 +312,7 @@ func (s *site) wantThrownOut(t *testing.T, role wire.Role, m wire.Message) {
 	}
 	defer conn.Close()
 	l := link.New(conn)
-	hello := wire.Hello{Version: wire.Version, Role: role, Place: c.registration().Place}
+	hello := wire.Hello{Version: wire.Version, Role: role, Place: c.registration().Place, LAN: roster.Tag(loopback)}
 	if err := l.Write(hello, patience); err != nil {
 		t.Fatal(err)
 	}

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"time"
 
-	"catenary/internal/answer"
 	"catenary/internal/endpoint"
 	"catenary/internal/fault"
 	"catenary/internal/link"
+	"catenary/internal/server/dispatch"
 	"catenary/internal/server/roster"
 	"catenary/internal/server/store"
 	"catenary/internal/server/tally"
@@ -23,10 +23,12 @@ import (
 type hub struct {
 	*Server
 	roster    *roster.Roster
+	desk      *dispatch.Desk
 	clients   map[endpoint.ID]*machine // every enrolled machine
-	live      map[uint64]*live         // questions that may still be answered
-	leaders   map[*leader]struct{}
-	highest   uint64 // number of the newest question
+	live      map[uint64]*live         // questions on the desk
+	leaders   map[dispatch.Line]*leader
+	lines     dispatch.Line // last number given to a leader
+	began     time.Time
 	touched   map[endpoint.ID]bool
 	nextWrite time.Time
 	forgotten time.Time // until when closed questions were removed
@@ -35,15 +37,16 @@ type hub struct {
 // A machine is what the hub knows of an enrolled client.
 type machine struct {
 	status                endpoint.Status
-	key                   store.Hash // of its public key
-	incarnation, sequence uint64     // newest seen
-	registered            bool       // is on the roster
+	key                   store.Hash  // of its public key
+	incarnation, sequence uint64      // newest seen
+	registered            bool        // is on the roster
+	seat, kept            roster.Seat // as of the last registration, and as it is written down
+	said
 }
 
 // live is a question that may still be answered.
 type live struct {
-	tally   *tally.Tally
-	sealed  []byte
+	issued  time.Time
 	expires time.Time
 	changed chan struct{} // closed, and renewed, when the tally changes
 	closed  bool          // handed to the writer; kept until that is surely done
@@ -51,10 +54,13 @@ type live struct {
 
 // A leader is a connection of a chain's end.
 type leader struct {
-	id   endpoint.ID
-	role wire.Role
-	lan  netip.Prefix
-	link *link.Link
+	id    endpoint.ID
+	role  wire.Role
+	lan   netip.Prefix
+	link  *link.Link
+	place endpoint.Place
+	known []uint64 // live questions that it said it has
+	line  dispatch.Line
 }
 
 const (
@@ -62,34 +68,29 @@ const (
 	writeEvery = 2 * time.Second // how often registrations are written behind
 	historyFor = 7 * 24 * time.Hour
 	forgetEach = time.Hour // how often what is older is removed
-
-	// replyMax bounds the questions in one registration's reply, in bytes; the
-	// rest comes along the chain or with the next one.
-	replyMax = 512 << 10
-	// leadMax bounds those that a new backward leader gets at once, in bytes:
-	// half of what may wait for it on its link.
-	leadMax = 2 << 20
 )
 
-func newHub(s *Server, r *roster.Roster, enrolled []store.Client) *hub {
+func newHub(s *Server, r *roster.Roster, highest uint64, enrolled []store.Client) *hub {
 	h := &hub{
-		Server: s, roster: r,
+		Server: s, roster: r, desk: dispatch.New(r, highest), began: time.Now(),
 		clients: make(map[endpoint.ID]*machine, len(enrolled)),
 		live:    map[uint64]*live{},
-		leaders: map[*leader]struct{}{},
+		leaders: map[dispatch.Line]*leader{},
 		touched: map[endpoint.ID]bool{},
 	}
 	for _, c := range enrolled {
 		h.clients[c.ID] = &machine{
 			status: endpoint.Status{ID: c.ID, ComputerID: c.ComputerID, Name: c.Name, Registered: c.Registered},
 			key:    c.Key, incarnation: c.Incarnation, sequence: c.Sequence,
+			seat: roster.Seat{LAN: c.LAN, Slot: c.Slot}, kept: roster.Seat{LAN: c.LAN, Slot: c.Slot},
 		}
 	}
 	return h
 }
 
 func (h *hub) run(ctx context.Context) {
-	tick := time.NewTicker(tidyEvery)
+	tidy, tick := time.NewTicker(tidyEvery), time.NewTicker(dispatch.TickEvery)
+	defer tidy.Stop()
 	defer tick.Stop()
 	for {
 		select {
@@ -98,6 +99,8 @@ func (h *hub) run(ctx context.Context) {
 		case f := <-h.calls:
 			f(h)
 		case now := <-tick.C:
+			h.carryOut(h.desk.Tick(now))
+		case now := <-tidy.C:
 			h.tidy(now)
 		}
 	}
@@ -106,16 +109,20 @@ func (h *hub) run(ctx context.Context) {
 // tidy closes questions whose time is over and forgets clients that no longer
 // register.
 func (h *hub) tidy(now time.Time) {
-	for _, id := range h.roster.Expire(now) {
+	gone := h.roster.Expire(now)
+	for _, id := range gone {
 		h.clients[id].registered = false
 	}
+	h.carryOut(h.desk.Off(gone))
 	for id, q := range h.live {
 		switch {
 		case now.Before(q.expires):
 		case !q.closed:
-			q.closed = h.writeBehind(writing{close: closing{id, now, q.tally.Result()}})
+			h.desk.Close(id)
+			q.closed = h.writeBehind(writing{close: closing{id, now, h.count(id)}})
 		case now.Sub(q.expires) > 2*writeTimeout:
 			delete(h.live, id)
+			h.desk.Forget(id)
 			close(q.changed) // who waits looks again, and finds it in the database
 		}
 	}
@@ -132,26 +139,29 @@ func (h *hub) tidy(now time.Time) {
 }
 
 // register places a client and says what it needs to know.
-func (h *hub) register(now time.Time, id endpoint.ID, key store.Hash, from netip.Addr, m wire.Register) (wire.Registered, error) {
+func (h *hub) register(now time.Time, by call, m wire.Register) (wire.Registered, error) {
+	id, from := by.id, by.from
 	c := h.clients[id]
-	switch {
-	case c == nil:
-		return wire.Registered{}, refuse(wire.Replayed, "this client is not enrolled here any more")
-	case c.key != key:
-		return wire.Registered{}, refuse(wire.Forbidden, "the certificate's key is not the one that was enrolled")
-	case m.Incarnation < c.incarnation || m.Incarnation == c.incarnation && m.Sequence <= c.sequence:
-		return wire.Registered{}, refuse(wire.Replayed, "registration %d.%d is not newer than %d.%d: replayed, or this client runs twice",
-			m.Incarnation, m.Sequence, c.incarnation, c.sequence)
+	if early, err := h.hear(now, c, by, &m); err != nil {
+		return wire.Registered{}, err
+	} else if early != nil {
+		return *early, nil
 	}
 	place := endpoint.Place{Addr: netip.AddrPortFrom(from, m.Place.Addr.Port()), ID: id}
 	pl, ok := h.roster.Register(now, roster.Claim{
-		Place: place, Slot: m.Slot, HasSlot: m.HasSlot, Alone: m.Place.Addr.Addr() != from,
+		Place: m.Place, Observed: from, Slot: m.Slot, HasSlot: m.HasSlot,
+		Unreachable: m.Unreachable, RoundTrip: m.RoundTrip,
 	})
 	if !ok {
 		_, c.registered = h.roster.LAN(id) // it may have left another LAN for this one
 		return wire.Registered{}, refuse(wire.TryLater, "the LAN of %v has no free slot", from)
 	}
+	if c.seat.LAN != pl.LAN {
+		h.hangUp(id, pl.LAN)
+	}
 	c.incarnation, c.sequence, c.registered = m.Incarnation, m.Sequence, true
+	c.remember(by, m)
+	c.seat = roster.Seat{LAN: pl.LAN, Slot: pl.Slot}
 	c.status = endpoint.Status{
 		ID: id, ComputerID: c.status.ComputerID, Name: m.Name, Version: m.Program, Platform: m.Platform,
 		Place: place, Reported: m.Place.Addr.Addr(), LAN: pl.LAN, Registered: now,
@@ -159,42 +169,50 @@ func (h *hub) register(now time.Time, id endpoint.ID, key store.Hash, from netip
 	}
 	h.touched[id] = true
 
+	news, effects := h.desk.Register(now, pl.Place, pl, m.Known)
+	h.carryOut(effects)
 	reply := wire.Registered{
 		ComputerID: c.status.ComputerID, Slot: pl.Slot,
-		Peers: pl.Digest, PeersSame: !m.Initial && m.Peers == pl.Digest,
-		Highest: h.highest, Now: now, Intervals: h.cfg.Intervals,
-		Questions: h.news(pl, m.Known),
+		Back: pl.Back, Fore: pl.Fore, Across: pl.Across,
+		LAN: roster.Tag(pl.LAN), From: pl.From, Until: pl.Until,
+		Highest: h.desk.Highest(), Now: now, Intervals: h.cfg.Intervals, Spread: h.desk.Spread(),
+		Questions: news.Questions, Direct: news.Direct, Counted: news.Counted,
 	}
 	if m.Initial {
-		reply.Vouchers = h.keys.Vouchers
+		reply.Vouchers, m.Peers = h.keys.Vouchers, 0
 	}
-	if !reply.PeersSame {
-		reply.Back, reply.Fore = pl.Back, pl.Fore
-	}
-	return reply, nil
+	return reply.Thin(pl.Digest, m.Peers), nil
 }
 
-// news are the live questions that a client does not hold. Whoever is told one
-// is also expected to answer it.
-func (h *hub) news(pl roster.Placement, known []uint64) [][]byte {
-	ids := make([]uint64, 0, len(h.live))
-	for id, q := range h.live {
-		if q.closed {
-			continue
-		}
-		q.expect(pl.LAN, pl.Slot)
-		if !slices.Contains(known, id) {
-			ids = append(ids, id)
+// carryOut does what the desk says, in order.
+func (h *hub) carryOut(effects []dispatch.Effect) {
+	for _, ef := range effects {
+		switch ef := ef.(type) {
+		case dispatch.Send:
+			h.send(ef.Line, ef.Message)
+		case dispatch.Taken:
+			h.taken(ef)
+		case dispatch.Changed:
+			h.live[ef.Question].wake()
+		case dispatch.Again:
+			h.metrics.again.Inc()
+			h.log.Info("question asked again", "question", ef.Question, "lan", ef.LAN, "round", ef.Round, "machines", ef.Only.Len())
 		}
 	}
-	return h.upTo(replyMax, ids)
 }
 
-func (q *live) expect(lan netip.Prefix, slot answer.Slot) {
-	before := q.tally.Progress().Expected
-	q.tally.Expect(lan, slot)
-	if q.tally.Progress().Expected != before {
-		q.wake()
+func (h *hub) send(n dispatch.Line, m wire.Message) {
+	l := h.leaders[n]
+	if err := l.link.Send(m); err != nil {
+		h.log.Info("message not sent", "leader", l.id, "because", err)
+	}
+}
+
+func (h *hub) taken(ef dispatch.Taken) {
+	h.metrics.bundles.WithLabelValues(ef.Verdict.String()).Inc()
+	if ef.Verdict == tally.Foreign || ef.Verdict == tally.Refused {
+		l := h.leaders[ef.Line]
+		h.log.Warn("bundle not counted", "question", ef.Question, "leader", l.id, "lan", l.lan, "verdict", ef.Verdict)
 	}
 }
 
@@ -204,87 +222,47 @@ func (q *live) wake() {
 	q.changed = make(chan struct{})
 }
 
-// lead takes in a leader's connection. A backward leader gets the live
-// questions at once.
-func (h *hub) lead(l *leader) {
-	h.leaders[l] = struct{}{}
+// lead takes in a leader's connection.
+func (h *hub) lead(now time.Time, l *leader) {
+	h.lines++
+	l.line = h.lines
+	h.leaders[l.line] = l
 	h.metrics.connections.WithLabelValues(roleName(l.role)).Inc()
-	if l.role != wire.BackwardLeader {
-		return
-	}
-	ids := make([]uint64, 0, len(h.live))
-	for id, q := range h.live {
-		if !q.closed {
-			ids = append(ids, id)
-		}
-	}
-	for _, sealed := range h.upTo(leadMax, ids) {
-		h.send(l, sealed)
-	}
-}
-
-// upTo returns the questions in the order of their numbers, as many as fit.
-func (h *hub) upTo(bytes int, ids []uint64) [][]byte {
-	slices.Sort(ids)
-	var out [][]byte
-	for _, id := range ids {
-		sealed := h.live[id].sealed
-		if bytes -= len(sealed); bytes < 0 || len(out) == wire.QuestionsMax {
-			break
-		}
-		out = append(out, sealed)
-	}
-	return out
+	h.carryOut(h.desk.Lead(now, l.line, l.id, l.role, l.lan, l.known))
 }
 
 func (h *hub) leave(l *leader) {
-	delete(h.leaders, l)
+	h.desk.Leave(l.line)
+	delete(h.leaders, l.line)
 	h.metrics.connections.WithLabelValues(roleName(l.role)).Dec()
 }
 
-func (h *hub) send(l *leader, sealed []byte) {
-	if err := l.link.Send(wire.Question{Sealed: sealed}); err != nil {
-		h.log.Info("question not sent", "leader", l.id, "because", err)
-	}
-}
-
 // ask opens a question and sends it into every chain.
-func (h *hub) ask(id uint64, now time.Time, life time.Duration, sealed []byte) {
-	h.highest = max(h.highest, id)
-	h.live[id] = &live{
-		tally:  tally.New(id, now, now.Add(life), answer.ServerLimits, h.roster.Slots()),
-		sealed: sealed, expires: now.Add(life), changed: make(chan struct{}),
-	}
-	for l := range h.leaders {
-		if l.role == wire.BackwardLeader {
-			h.send(l, sealed)
-		}
-	}
+func (h *hub) ask(now time.Time, q dispatch.Question) {
+	h.live[q.ID] = &live{issued: now, expires: q.Expires, changed: make(chan struct{})}
+	h.carryOut(h.desk.Ask(now, q))
 }
 
-// report counts what a forward leader delivers.
-func (h *hub) report(l *leader, r answer.Report) {
-	if err := l.link.Send(wire.Ack{Seq: r.Seq}); err != nil {
-		h.log.Debug("acknowledgement not sent", "leader", l.id, "because", err)
-	}
-	q := h.live[r.Question]
-	if q == nil || q.closed {
-		h.metrics.bundles.WithLabelValues("closed").Inc()
-		return
-	}
-	verdict := q.tally.Take(l.lan, r)
-	h.metrics.bundles.WithLabelValues(verdict.String()).Inc()
-	if verdict == tally.Foreign || verdict == tally.Refused {
-		h.log.Warn("bundle not counted", "question", r.Question, "leader", l.id, "lan", l.lan,
-			"verdict", verdict, "machines", r.Bundle.Set.Len())
-	}
-	q.wake()
+// heard takes a leader's message, or says why the connection must end.
+func (h *hub) heard(now time.Time, l *leader, m wire.Message) error {
+	effects, err := h.desk.Got(now, l.line, m)
+	h.carryOut(effects)
+	return err
+}
+
+// count is the answer so far of a question on the desk.
+func (h *hub) count(id uint64) tally.Result {
+	t, _ := h.desk.Tally(id)
+	return t.Result()
 }
 
 // statuses is what is known of the registered clients, by address.
 func (h *hub) statuses() []endpoint.Status {
 	leads := map[endpoint.ID][2]bool{}
-	for l := range h.leaders {
+	for _, l := range h.leaders {
+		if l.role == wire.Witness {
+			continue
+		}
 		both := leads[l.id]
 		both[l.role-wire.BackwardLeader] = true
 		leads[l.id] = both
@@ -331,7 +309,7 @@ func (h *hub) result(id uint64) (tally.Result, <-chan struct{}, error) {
 	if q == nil {
 		return tally.Result{}, nil, fault.New(fault.NotFound, "question %d is not live", id)
 	}
-	return q.tally.Result(), q.changed, nil
+	return h.count(id), q.changed, nil
 }
 
 func keyHash(spki []byte) store.Hash { return sha256.Sum256(spki) }

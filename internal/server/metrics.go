@@ -13,10 +13,12 @@ type metrics struct {
 	questions     prometheus.Gauge
 	connections   *prometheus.GaugeVec
 	registrations *prometheus.CounterVec
+	dropped       *prometheus.CounterVec
 	enrolments    *prometheus.CounterVec
 	bundles       *prometheus.CounterVec
 	bytes         *prometheus.CounterVec
 	asked         prometheus.Counter
+	again         prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -31,7 +33,9 @@ func newMetrics() *metrics {
 		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "catenary_leader_connections", Help: "Connections of chain ends."}, []string{"role"}),
 		registrations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "catenary_registrations_total", Help: "Registrations of clients."}, []string{"outcome"}),
+			Name: "catenary_registrations_total", Help: "Registrations of clients, by the way they came and what became of them."}, []string{"way", "outcome"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "catenary_datagrams_dropped_total", Help: "Datagrams that registered nobody."}, []string{"reason"}),
 		enrolments: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "catenary_enrolments_total", Help: "Enrolments of machines."}, []string{"outcome"}),
 		bundles: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -40,9 +44,11 @@ func newMetrics() *metrics {
 			Name: "catenary_leader_bytes_total", Help: "Bytes of frames on leader connections that have ended."}, []string{"direction"}),
 		asked: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "catenary_questions_total", Help: "Questions asked."}),
+		again: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "catenary_questions_again_total", Help: "Times that a LAN was asked a question again, because answers were missing."}),
 	}
-	m.registry.MustRegister(m.clients, m.lans, m.questions, m.connections, m.registrations, m.enrolments,
-		m.bundles, m.bytes, m.asked, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.clients, m.lans, m.questions, m.connections, m.registrations, m.dropped, m.enrolments,
+		m.bundles, m.bytes, m.asked, m.again, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

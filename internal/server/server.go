@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -61,11 +60,19 @@ type Server struct {
 	trust   link.Trust
 	listen  *net.TCPListener
 	metrics *metrics
+
+	datagrams *net.UDPConn
+	secrets   *secrets
+	turns     turns
+	notices   quota
+
 	content atomic.Pointer[content] // the catalogue as of now
 	calls   chan func(*hub)
 	written chan writing
 	// enrolments waits for the database on behalf of machines that enrol.
 	enrolments enrolments
+	seats      seats
+	boundaries boundaries
 	worker     sync.WaitGroup
 	stopped    chan struct{} // closed when the hub takes no more calls
 }
@@ -101,6 +108,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 		stopped: make(chan struct{}),
 
 		enrolments: newEnrolments(db),
+		seats:      newSeats(db),
+		notices:    quota{most: noticesMax},
 	}
 	s.metrics = newMetrics()
 	if err := s.open(ctx); err != nil {
@@ -116,6 +125,9 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.loadContent(ctx); err != nil {
 		return err
 	}
+	if err := s.loadBoundaries(ctx); err != nil {
+		return err
+	}
 	if err := s.closeLeftOver(ctx); err != nil {
 		return err
 	}
@@ -123,10 +135,11 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return fault.New(fault.Invalid, "address for clients: %w", err)
 	}
-	if s.listen, err = net.ListenTCP("tcp", addr); err != nil {
-		return fmt.Errorf("listen for clients: %w", err)
+	if s.secrets, err = openSecrets(filepath.Join(s.cfg.DataDir, "keys", secretsFile), time.Now()); err != nil {
+		return err
 	}
-	return nil
+	s.listen, s.datagrams, err = listenBoth(addr)
+	return err
 }
 
 // Keys are the installation's keys.
@@ -156,14 +169,19 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h := newHub(s, roster.New(roster.DefaultBoundaries), enrolled)
+	highest := uint64(0)
 	for _, q := range last {
-		h.highest = q.ID
+		highest = q.ID
 	}
+	r := roster.New(s.Boundaries())
+	r.Restore(time.Now(), held(enrolled))
+	h := newHub(s, r, highest, enrolled)
 	var writer sync.WaitGroup
 	writer.Go(s.write)
 	s.worker.Go(func() { s.enrolments.run(ctx) })
+	s.worker.Go(func() { s.seats.run(ctx) })
 	s.worker.Go(func() { s.accept(ctx, s.trust.FromClients(cert)) })
+	s.worker.Go(func() { s.serveDatagrams(ctx) })
 	s.log.Info("server started", "clients", s.listen.Addr(), "installation", s.keys.Installation, "enrolled", len(enrolled))
 	h.run(ctx)
 	close(s.stopped)

@@ -28,6 +28,7 @@ type host struct {
 	node   *node.Node // nil while the machine is down
 	life   uint64     // incarnation
 	conns  []*held    // dials under way and links, in the order of their making
+	doors  []*held    // who knocks and has not been answered
 	knocks chain.Conn // last number given to an accepted connection
 	timer  time.Duration
 
@@ -88,7 +89,7 @@ func (w *world) start(h *host) {
 		Place: h.place, Incarnation: h.life, Name: fmt.Sprintf("machine-%d", h.index),
 		Program: "sim", Platform: "Linux", Ring: ring, Seed: h.seed + h.life,
 	})
-	h.conns, h.inbox, h.knocks = nil, nil, 1
+	h.conns, h.doors, h.inbox, h.knocks = nil, nil, nil, 1
 	h.working, h.ticking, h.silent = false, false, false
 	h.timer, h.free = -1, w.now
 	h.evaluated = map[uint64]bool{}
@@ -110,8 +111,13 @@ func (w *world) stop(h *host, silent bool) {
 			w.decline(x.about.conn)
 		}
 	}
+	for _, x := range h.doors {
+		if !silent {
+			w.decline(x.conn)
+		}
+	}
 	conns := h.conns
-	h.conns, h.inbox = nil, nil
+	h.conns, h.doors, h.inbox = nil, nil, nil
 	for _, x := range conns {
 		if silent {
 			w.vanish(x.conn, x.end)
@@ -162,16 +168,18 @@ func (w *world) take(h *host, x happening) {
 	switch ev := x.event.(type) {
 	case node.Tick:
 		h.ticking = false
-		w.step(h, ev, nil)
+		w.step(h, ev)
 	case node.Knock:
 		h.knocks += 2
 		e.num = h.knocks
 		ev.Conn = e.num
-		w.step(h, ev, x.about)
+		h.doors = append(h.doors, x.about)
+		w.step(h, ev)
 	case node.Up:
 		if e.state == dialling {
 			e.state = up
-			w.step(h, node.Up{Conn: e.num}, nil)
+			ev.Conn = e.num
+			w.step(h, ev)
 		}
 	case node.Failed, node.Down:
 		was := e.state
@@ -181,17 +189,18 @@ func (w *world) take(h *host, x happening) {
 		e.state = shut
 		h.drop(x.about.conn)
 		if was == dialling {
-			w.step(h, node.Failed{Conn: e.num}, nil)
+			failed, _ := ev.(node.Failed)
+			w.step(h, node.Failed{Conn: e.num, Refusal: failed.Refusal})
 		} else {
-			w.step(h, node.Down{Conn: e.num}, nil)
+			w.step(h, node.Down{Conn: e.num})
 		}
 	case node.Got:
 		if e.state == up {
 			ev.Conn = e.num
-			w.step(h, ev, nil)
+			w.step(h, ev)
 		}
 	default:
-		w.step(h, ev, nil)
+		w.step(h, ev)
 	}
 }
 
@@ -200,9 +209,21 @@ func (h *host) drop(c *conn) {
 	h.conns = slices.DeleteFunc(h.conns, func(x *held) bool { return x.conn == c })
 }
 
+// door takes who knocks out of those who wait.
+func (w *world) door(h *host, n chain.Conn) *held {
+	i := slices.IndexFunc(h.doors, func(x *held) bool { return x.conn.ends[x.end].num == n })
+	if i < 0 {
+		w.fail("machine %v answers knock %d, which nobody waits for", h, n)
+		return nil
+	}
+	x := h.doors[i]
+	h.doors = slices.Delete(h.doors, i, i+1)
+	return x
+}
+
 // step gives one event to a node, carries out the effects in order, and lets
-// the checkers look at the result. The knock is the one that the event is about.
-func (w *world) step(h *host, ev node.Event, knock *held) {
+// the checkers look at the result.
+func (w *world) step(h *host, ev node.Event) {
 	w.events++
 	w.note(markEvent, h, uint64(eventCode(ev)), nil)
 	w.say(h, "<-", ev)
@@ -210,18 +231,19 @@ func (w *world) step(h *host, ev node.Event, knock *held) {
 		h.before[s] = h.node.Neighbour(chain.Side(s))
 	}
 	var excused bool // a side may have moved farther away
-	answered := 0
 	for _, ef := range h.node.Step(w.local(h), ev) {
 		w.say(h, "->", ef)
 		switch ef := ef.(type) {
 		case node.Dial:
 			w.dial(h, ef)
 		case node.Admit:
-			answered++
-			w.admit(h, knock, ef)
+			if x := w.door(h, ef.Conn); x != nil {
+				w.admit(h, x, ef)
+			}
 		case node.Refuse:
-			answered++
-			w.refuse(knock.conn, ef.Reply)
+			if x := w.door(h, ef.Conn); x != nil {
+				w.refuse(x.conn, ef.Reply)
+			}
 		case node.Hangup:
 			w.hangup(h, ef.Conn)
 		case node.Send:
@@ -236,9 +258,6 @@ func (w *world) step(h *host, ev node.Event, knock *held) {
 		default:
 			w.fail("unknown effect %T", ef)
 		}
-	}
-	if knock != nil && answered != 1 {
-		w.fail("machine %v gave %d answers to a knock", h, answered)
 	}
 	w.checkStep(h, ev, excused)
 	w.arm(h)

@@ -26,6 +26,8 @@ type end struct {
 	num    chain.Conn
 	state  state
 	arrive time.Duration // when what was last sent from here is at the other end
+
+	said, heard *wire.Dictionary // rows that have gone from here, and come here
 }
 
 // A state is how far an end is.
@@ -43,8 +45,10 @@ const (
 const silentTime = 8 * time.Second
 
 // encode makes a frame of a message.
-func (w *world) encode(m wire.Message) []byte {
-	frame := wire.Append(nil, m)
+func (w *world) encode(m wire.Message) []byte { return w.encodeThrough(nil, m) }
+
+func (w *world) encodeThrough(rows *wire.Dictionary, m wire.Message) []byte {
+	frame := rows.Append(nil, m)
 	w.traffic[m.Kind()].frames++
 	w.traffic[m.Kind()].bytes += int64(len(frame))
 	return frame
@@ -56,24 +60,41 @@ const respellEvery = 8
 
 // decode reads a frame, and now and then checks that it is the only spelling
 // of what it says.
-func (w *world) decode(frame []byte) wire.Message {
+func (w *world) decode(frame []byte) wire.Message { return w.decodeThrough(nil, frame) }
+
+func (w *world) decodeThrough(rows *wire.Dictionary, frame []byte) wire.Message {
 	n, err := wire.FrameSize([4]byte(frame))
 	if err != nil || n != len(frame)-4 {
 		w.fail("frame of %d bytes says it has %d: %v", len(frame), n, err)
 		return nil
 	}
-	m, err := wire.Decode(frame[4:])
+	w.decoded++
+	respell := w.decoded%respellEvery == 0
+	var before *wire.Dictionary
+	if respell {
+		before = rows.Clone()
+	}
+	m, err := rows.Decode(frame[4:])
 	if err != nil || m == nil {
 		w.fail("frame % .40x cannot be read: %v", frame, err)
 		return nil
 	}
-	if w.decoded++; w.decoded%respellEvery != 0 {
+	if !respell {
 		return m
 	}
-	if again := wire.Append(nil, m); !bytes.Equal(again, frame) {
+	if again := before.Append(nil, m); !bytes.Equal(again, frame) {
 		w.fail("a %T is encoded as % .80x, and again as % .80x", m, frame, again)
 	}
 	return m
+}
+
+// dictionary makes an end's dictionary, but not in a large world, which is asked
+// only once.
+func (w *world) dictionary(of **wire.Dictionary) *wire.Dictionary {
+	if *of == nil && !w.unwatched {
+		*of = new(wire.Dictionary)
+	}
+	return *of
 }
 
 // open reports whether packets from one machine reach another; nil is the
@@ -159,10 +180,6 @@ func (w *world) greet(c *conn, frame []byte) {
 // admit accepts the knock.
 func (w *world) admit(h *host, x *held, ef node.Admit) {
 	e := &x.conn.ends[1]
-	if ef.Conn != e.num {
-		w.fail("machine %v admits connection %d instead of %d", h, ef.Conn, e.num)
-		return
-	}
 	e.state = up
 	h.conns = append(h.conns, x)
 	w.send(x.conn, 1, w.encode(ef.Reply))
@@ -190,11 +207,16 @@ func (w *world) sendFrom(h *host, ef node.Send) {
 			if e.state != up {
 				w.fail("machine %v sends a %T on connection %d, which is not up", h, ef.Message, ef.Conn)
 			}
-			w.send(x.conn, x.end, w.encode(ef.Message))
+			w.send(x.conn, x.end, w.encodeThrough(w.dictionary(&e.said), ef.Message))
 			return
 		}
 	}
 	w.fail("machine %v sends a %T on connection %d, which it does not have", h, ef.Message, ef.Conn)
+}
+
+// sendTo lets the server send a message to a leader.
+func (w *world) sendTo(c *conn, m wire.Message) {
+	w.send(c, 1, w.encodeThrough(w.dictionary(&c.ends[1].said), m))
 }
 
 // send carries a frame to the other end. What one end sends arrives in order.
@@ -210,17 +232,17 @@ func (w *world) deliver(c *conn, to int, frame []byte) {
 	if c.reset || e.state == shut {
 		return
 	}
-	m := w.decode(frame)
+	m := w.decodeThrough(w.dictionary(&e.heard), frame)
 	if e.host == nil {
 		w.server.got(c, m)
 		return
 	}
 	x := happening{about: &held{c, to}}
-	switch m.(type) {
+	switch m := m.(type) {
 	case wire.HelloOK:
-		x.event = node.Up{}
+		x.event = node.Up{Reply: m}
 	case wire.Refused:
-		x.event = node.Failed{}
+		x.event = node.Failed{Refusal: m}
 	default:
 		x.event = node.Got{Message: m}
 	}

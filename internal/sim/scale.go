@@ -70,6 +70,7 @@ func (w *world) addLANs(machines, size int, start func(n int) time.Duration) {
 		w.at(start(n), func() { w.start(h) })
 	}
 	w.server.tidy()
+	w.server.tick()
 }
 
 // form lets time pass until every chain stands in order, and says how much.

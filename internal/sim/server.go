@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -8,26 +9,34 @@ import (
 	"catenary/internal/answer"
 	"catenary/internal/endpoint"
 	"catenary/internal/seal"
+	"catenary/internal/server/dispatch"
 	"catenary/internal/server/roster"
-	"catenary/internal/server/tally"
 	"catenary/internal/wire"
 )
 
-// A server is the real roster and the real tallies behind a connection for
-// each leader. It registers and counts exactly as the host of package server
-// does, but does not lose a moment over it.
+// A server is the real roster and the real desk behind a connection for each
+// leader. It registers and counts exactly as the host of package server does,
+// but does not lose a moment over it.
 type server struct {
 	w        *world
 	roster   *roster.Roster
+	desk     *dispatch.Desk
 	machines []machine // by the index of their host
 	asked    []*asked  // every question, in the order of asking
 	live     []*asked  // those that may still be answered
 	leaders  []*leader // in the order of their coming
-	highest  uint64    // number of the newest question since the server's start
+	lines    dispatch.Line
 }
 
-// A machine is the newest registration of one client.
-type machine struct{ incarnation, sequence uint64 }
+// A machine is the newest registration of one client, and what it has said in
+// full.
+type machine struct {
+	incarnation, sequence uint64
+	state                 uint64
+	slot                  answer.Slot
+	hasSlot               bool
+	seen                  time.Time
+}
 
 // A leader is a connection of a chain's end.
 type leader struct {
@@ -35,6 +44,7 @@ type leader struct {
 	host *host
 	role wire.Role
 	lan  netip.Prefix
+	line dispatch.Line
 }
 
 // rowKey hashes the rows of all questions.
@@ -44,7 +54,8 @@ var rowKey = answer.Key{'s', 'i', 'm'}
 const tidyEvery = time.Second
 
 func newServer(w *world) *server {
-	return &server{w: w, roster: roster.New(roster.DefaultBoundaries)}
+	r := roster.New(roster.DefaultBoundaries)
+	return &server{w: w, roster: r, desk: dispatch.New(r, 0)}
 }
 
 func (s *server) now() time.Time { return epoch.Add(s.w.now) }
@@ -56,20 +67,55 @@ func (s *server) find(id uint64) *asked {
 	return s.asked[id-1]
 }
 
-func (s *server) alive(id uint64) *asked {
-	for _, q := range s.live {
-		if q.id == id {
-			return q
+// tidy closes what is over, for ever.
+func (s *server) tidy() {
+	s.carryOut(s.desk.Off(s.roster.Expire(s.now())))
+	s.live = slices.DeleteFunc(s.live, func(q *asked) bool {
+		over := s.w.now >= q.expires
+		if over {
+			s.desk.Close(q.id)
+			s.desk.Forget(q.id)
+		}
+		return over
+	})
+	s.w.after(tidyEvery, s.tidy)
+}
+
+// tick lets the desk look after what takes too long, for ever.
+func (s *server) tick() {
+	if s.live != nil {
+		s.carryOut(s.desk.Tick(s.now()))
+	}
+	s.w.after(dispatch.TickEvery, s.tick)
+}
+
+// carryOut does what the desk says, in order.
+func (s *server) carryOut(effects []dispatch.Effect) {
+	for _, ef := range effects {
+		switch ef := ef.(type) {
+		case dispatch.Send:
+			if l := s.leader(ef.Line); l != nil {
+				s.w.sendTo(l.conn, ef.Message)
+			}
+		case dispatch.Taken:
+			l := s.leader(ef.Line)
+			s.w.note(markServer, l.host, uint64(ef.Verdict), nil)
+			s.w.checkTaken(s.find(ef.Question), l, ef.Verdict)
+		case dispatch.Again:
+			s.w.again++
+			s.w.note(markServer, nil, ef.Question, nil)
+			s.w.say(nil, "??", fmt.Sprintf("question %d again in %v, round %d: %v", ef.Question, ef.LAN, ef.Round, ef.Only))
+		}
+	}
+}
+
+func (s *server) leader(n dispatch.Line) *leader {
+	for _, l := range s.leaders {
+		if l.line == n {
+			return l
 		}
 	}
 	return nil
-}
-
-// tidy closes what is over, for ever.
-func (s *server) tidy() {
-	s.roster.Expire(s.now())
-	s.live = slices.DeleteFunc(s.live, func(q *asked) bool { return s.w.now >= q.expires })
-	s.w.after(tidyEvery, s.tidy)
 }
 
 // register places a client and says what it needs to know.
@@ -78,98 +124,71 @@ func (s *server) register(h *host, m wire.Register) wire.Message {
 	if m.Incarnation < c.incarnation || m.Incarnation == c.incarnation && m.Sequence <= c.sequence {
 		return wire.Refused{Reason: wire.Replayed, Text: "registration is not newer than the last"}
 	}
+	if m.IsBrief() {
+		if m.State != c.state {
+			return wire.Registered{Again: true, Now: s.now()}
+		}
+		m = m.Whole(wire.Register{Place: h.place, Slot: c.slot, HasSlot: c.hasSlot})
+	}
+	c.state, c.slot, c.hasSlot = m.State, m.Slot, m.HasSlot
 	place := endpoint.Place{Addr: netip.AddrPortFrom(h.observed, m.Place.Addr.Port()), ID: m.Place.ID}
 	pl, ok := s.roster.Register(s.now(), roster.Claim{
-		Place: place, Slot: m.Slot, HasSlot: m.HasSlot, Alone: m.Place.Addr.Addr() != h.observed,
+		Place: m.Place, Observed: h.observed, Slot: m.Slot, HasSlot: m.HasSlot,
+		Unreachable: m.Unreachable, RoundTrip: m.RoundTrip,
 	})
 	if !ok {
 		return wire.Refused{Reason: wire.TryLater, Text: "the LAN has no free slot"}
 	}
-	c.incarnation, c.sequence = m.Incarnation, m.Sequence
+	c.incarnation, c.sequence, c.seen = m.Incarnation, m.Sequence, s.now()
+	news, effects := s.desk.Register(s.now(), place, pl, m.Known)
+	s.carryOut(effects)
 	reply := wire.Registered{
 		ComputerID: uint32(h.index + 1), Slot: pl.Slot,
-		Peers: pl.Digest, PeersSame: !m.Initial && m.Peers == pl.Digest,
-		Highest: s.highest, Now: s.now(), Intervals: s.w.weather.intervals,
-		Questions: s.news(pl, m.Known),
+		Back: pl.Back, Fore: pl.Fore, Across: pl.Across, LAN: roster.Tag(pl.LAN), From: pl.From, Until: pl.Until,
+		Highest: s.desk.Highest(), Now: s.now(), Intervals: s.w.weather.intervals, Spread: s.desk.Spread(),
+		Questions: news.Questions, Direct: news.Direct, Counted: news.Counted,
 	}
 	if m.Initial {
-		reply.Vouchers = [][]byte{s.w.keys.voucher}
+		reply.Vouchers, m.Peers = [][]byte{s.w.keys.voucher}, 0
 	}
-	if !reply.PeersSame {
-		reply.Back, reply.Fore = pl.Back, pl.Fore
-	}
-	return reply
+	return reply.Thin(pl.Digest, m.Peers)
 }
 
-// news are the live questions that a client does not hold, and is now expected
-// to answer.
-func (s *server) news(pl roster.Placement, known []uint64) [][]byte {
-	var out [][]byte
-	for _, q := range s.live {
-		q.tally.Expect(pl.LAN, pl.Slot)
-		if !slices.Contains(known, q.id) {
-			out = append(out, q.sealed)
-		}
-	}
-	return out
-}
-
-// greet takes in a leader's connection. A backward leader gets the live
-// questions at once.
+// greet takes in a leader's connection.
 func (s *server) greet(c *conn, hello wire.Hello) {
 	h := c.ends[0].host
 	if hello.Version != wire.Version || hello.Place != h.place ||
-		hello.Role != wire.BackwardLeader && hello.Role != wire.ForwardLeader {
+		hello.Role != wire.BackwardLeader && hello.Role != wire.ForwardLeader && hello.Role != wire.Witness {
 		s.w.fail("machine %v says Hello to the server with %+v", h, hello)
 		return
 	}
+	s.lines++
 	c.ends[1].state = up
-	c.lead = &leader{c, h, hello.Role, s.lanOf(h, hello)}
+	c.lead = &leader{c, h, hello.Role, s.roster.Speaks(hello.Place, h.observed), s.lines}
 	s.leaders = append(s.leaders, c.lead)
-	s.w.send(c, 1, s.w.encode(wire.HelloOK{Incarnation: 1}))
-	if hello.Role == wire.BackwardLeader {
-		for _, q := range s.live {
-			s.w.send(c, 1, s.w.encode(wire.Question{Sealed: q.sealed}))
-		}
-	}
-}
-
-// lanOf is the LAN of a client, also of one that has not registered since the
-// server started.
-func (s *server) lanOf(h *host, hello wire.Hello) netip.Prefix {
-	if lan, ok := s.roster.LAN(hello.Place.ID); ok {
-		return lan
-	}
-	if hello.Place.Addr.Addr() != h.observed { // stands alone
-		return netip.PrefixFrom(h.observed, h.observed.BitLen())
-	}
-	return s.roster.Boundaries().LAN(h.observed)
+	s.w.sendTo(c, wire.HelloOK{Incarnation: 1})
+	s.carryOut(s.desk.Lead(s.now(), c.lead.line, h.place.ID, hello.Role, c.lead.lan, hello.Known))
 }
 
 func (s *server) leave(c *conn) {
 	s.leaders = slices.DeleteFunc(s.leaders, func(l *leader) bool { return l.conn == c })
+	s.desk.Leave(c.lead.line)
 }
 
-// got counts what a forward leader delivers.
+// got takes what a leader says.
 func (s *server) got(c *conn, m wire.Message) {
-	a, ok := m.(wire.Answer)
-	if !ok || c.lead.role != wire.ForwardLeader {
-		s.w.fail("machine %v sends the server a %T that is out of place", c.ends[0].host, m)
-		return
-	}
-	for _, r := range a.Bundle.Rows.List {
-		if rowKey.Row(r.Cells).Hash != r.Hash {
-			s.w.fail("machine %v sends a row %q with the wrong hash", c.ends[0].host, r.Cells)
+	if a, ok := m.(wire.Answer); ok {
+		for _, r := range a.Bundle.Rows.List {
+			if rowKey.Row(r.Cells).Hash != r.Hash {
+				s.w.fail("machine %v sends a row %q with the wrong hash", c.ends[0].host, r.Cells)
+			}
 		}
 	}
-	s.w.send(c, 1, s.w.encode(wire.Ack{Seq: a.Seq}))
-	q := s.alive(a.Question)
-	if q == nil {
-		return
+	effects, err := s.desk.Got(s.now(), c.lead.line, m)
+	if err != nil {
+		s.w.fail("machine %v: %w", c.ends[0].host, err)
 	}
-	verdict := q.tally.Take(c.lead.lan, a.Report)
-	s.w.note(markServer, c.ends[0].host, uint64(verdict), nil)
-	s.w.checkTaken(q, c.lead, a.Report, verdict)
+	s.carryOut(effects)
 }
 
 // ask opens a question and sends it into every chain.
@@ -183,18 +202,16 @@ func (s *server) ask(kind kind, life time.Duration) *asked {
 	q := &asked{
 		id: id, kind: kind, at: s.w.now, expires: now.Add(life).Sub(epoch), letter: letter,
 		sealed: seal.Sign(s.w.keys.signing.private, seal.Question, letter),
-		tally:  tally.New(id, now, now.Add(life), answer.ServerLimits, s.roster.Slots()),
 	}
 	s.asked = append(s.asked, q)
-	s.highest = id
 	s.live = append(s.live, q)
 	s.w.note(markServer, nil, id, nil)
 	s.w.say(nil, "??", "question "+kind.String())
-	for _, l := range s.leaders {
-		if l.role == wire.BackwardLeader {
-			s.w.send(l.conn, 1, s.w.encode(wire.Question{Sealed: q.sealed}))
-		}
-	}
+	effects := s.desk.Ask(s.now(), dispatch.Question{
+		ID: id, Sealed: q.sealed, Issued: now, Expires: now.Add(life), Limit: min(life, time.Minute),
+	})
+	q.tally, _ = s.desk.Tally(id)
+	s.carryOut(effects)
 	return q
 }
 
@@ -203,8 +220,19 @@ func (s *server) ask(kind kind, life time.Duration) *asked {
 func (s *server) restart() {
 	s.w.say(nil, "--", "the server starts anew")
 	s.w.faults++
+	var held []roster.Held
+	for i, h := range s.w.hosts {
+		if seat, ok := s.roster.Seat(h.place.ID); ok {
+			held = append(held, roster.Held{ID: h.place.ID, Seat: seat, Seen: s.machines[i].seen})
+		}
+	}
 	s.roster = roster.New(roster.DefaultBoundaries)
-	s.live, s.highest = nil, 0
+	s.roster.Restore(s.now(), held)
+	s.desk = dispatch.New(s.roster, s.desk.Highest())
+	s.live = nil
+	for i := range s.machines {
+		s.machines[i].state = 0
+	}
 	leaders := s.leaders
 	s.leaders = nil
 	for _, l := range leaders {

@@ -91,6 +91,7 @@ func (w *world) story() {
 
 	w.weather.calm()
 	w.run(time.Minute) // whoever was slow catches up
+	w.calm = true
 	w.crashInTheMiddle()
 	w.askAndCheck()
 	if w.oneIn(3) {

@@ -111,7 +111,7 @@ func (w *world) drawMachines() {
 		if w.oneIn(20) {
 			h.observed = netip.AddrFrom4([4]byte{192, 0, 2, byte(h.index)})
 		}
-		if lan := w.server.roster.Boundaries().LAN(h.observed); shut && !closed[lan] && w.oneIn(3) {
+		if lan := w.lanOf(h.observed); shut && !closed[lan] && w.oneIn(3) {
 			h.closed, closed[lan] = true, true
 		}
 	}
@@ -120,6 +120,7 @@ func (w *world) drawMachines() {
 // boot starts all machines but a few late ones.
 func (w *world) boot(within time.Duration) {
 	w.server.tidy()
+	w.server.tick()
 	for _, h := range w.hosts {
 		switch {
 		case w.oneIn(10):

@@ -37,7 +37,9 @@ type world struct {
 	roughly []*asked // questions of the rough phase, all of which must be answered in full
 	closed  time.Duration
 
+	calm           bool // nothing is slow or broken
 	events, faults int
+	again          int // times that a LAN was asked a question again
 	decoded        int
 	traffic        [kinds]traffic // by kind of message
 	unwatched      bool           // counts are checked at the end only
@@ -180,7 +182,7 @@ type traffic struct {
 	bytes  int64
 }
 
-const kinds = wire.KindEnrolled + 1
+const kinds = wire.KindHint + 1
 
 // sent sums the traffic of some kinds.
 func (w *world) sent(of ...wire.Kind) traffic {

@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 func play(t *testing.T, script string) string {
 	var out strings.Builder
 	s, start := New(answer.ChainLimits), time.Unix(0, 0)
+	lives = 0
 	for line := range strings.Lines(script) {
 		if strings.HasPrefix(line, "\t") {
 			continue // an effect from the last time
@@ -59,11 +60,17 @@ func play(t *testing.T, script string) string {
 			t.Fatalf("%q: %v", line, err)
 		}
 		now := start.Add(d)
-		for _, ef := range s.Step(now, parse(t, now, rest)) {
+		ev := parse(t, now, rest)
+		if _, tick := ev.(Tick); tick {
+			if dl := s.Deadline(); !dl.IsZero() && now.After(dl) && strings.HasSuffix(rest, "late") {
+				ev = Tick{Late: now.Sub(dl)}
+			}
+		}
+		for _, ef := range s.Step(now, ev) {
 			fmt.Fprintf(&out, "\t%s\n", show(ef))
 		}
 		switch dl := s.Deadline(); {
-		case rest != "tick":
+		case !strings.HasPrefix(rest, "tick"):
 		case dl.IsZero():
 			out.WriteString("\t(nothing is due)\n")
 		case !dl.After(now):
@@ -102,22 +109,34 @@ func parse(t *testing.T, now time.Time, s string) Event {
 		}
 		return n
 	}
+	numbers := func(name string) []uint64 {
+		var out []uint64
+		for x := range set(t, word(name)).All() {
+			out = append(out, uint64(x))
+		}
+		return out
+	}
 	switch f[0] {
 	case "tick":
 		return Tick{}
 	case "joined":
-		return Joined{Slot: answer.Slot(number("joined")), Highest: number("highest")}
+		return Joined{Slot: answer.Slot(number("joined")), Highest: number("highest"), Moved: slices.Contains(f, "moved"), Counted: numbers("counted")}
 	case "ahead":
-		return Ahead{map[string]Front{"nobody": Nobody, "peer": Peer, "server": Server}[f[1]]}
+		front := map[string]Front{"nobody": Nobody, "peer": Peer, "server": Server}[f[1]]
+		return Ahead{Front: front, Life: lifeOf(front == Peer, word("peer")), Heard: number("heard"), Known: numbers("known")}
 	case "behind":
-		return Behind{f[1] == "peer"}
+		return Behind{f[1] == "peer", lifeOf(f[1] == "peer", word("peer"))}
+	case "direct":
+		return Direct{numbers("direct")}
 	case "asked":
 		hold, err := time.ParseDuration(word("hold"))
 		life, err2 := time.ParseDuration(word("life"))
 		if err != nil || err2 != nil {
 			t.Fatalf("%q needs hold and life", s)
 		}
-		return Asked{Question{ID: number("asked"), Sealed: []byte(word("asked")), Expires: now.Add(life), Hold: hold}}
+		from := map[string]Source{"": FromBehind, "front": FromFront, "server": FromServer}[word("from")]
+		return Asked{Question{ID: number("asked"), Sealed: []byte(word("asked")), Expires: now.Add(life), Hold: hold},
+			number("round"), set(t, word("only")), from}
 	case "told":
 		r := answer.Report{
 			Seq: number("told"), Question: number("question"),
@@ -129,12 +148,29 @@ func parse(t *testing.T, now time.Time, s string) Event {
 		}
 		return Told{r}
 	case "acked":
-		return Acked{number("acked")}
+		return Acked{number("acked"), numbers("unsafe"), numbers("questions")}
 	case "evaluated":
 		return Evaluated{number("evaluated"), rowOf(1), answer.Counts{Passed: 1}}
 	}
 	t.Fatalf("unknown event %q", s)
 	return nil
+}
+
+// lives counts the neighbours that a script has not named: each is another one.
+var lives byte
+
+// lifeOf is the life that a script calls by a letter, or one more without a name.
+func lifeOf(present bool, name string) Life {
+	switch {
+	case !present:
+		return Life{}
+	case len(name) == 1:
+		return Life{ID: [16]byte{name[0]}, Incarnation: 1}
+	case len(name) == 2: // a letter and the incarnation
+		return Life{ID: [16]byte{name[0]}, Incarnation: uint64(name[1] - '0')}
+	}
+	lives++
+	return Life{ID: [16]byte{0, lives}, Incarnation: 1}
 }
 
 func set(t *testing.T, s string) answer.Set {
@@ -152,11 +188,26 @@ func set(t *testing.T, s string) answer.Set {
 func show(ef Effect) string {
 	switch ef := ef.(type) {
 	case Forward:
-		return fmt.Sprintf("forward %d", ef.Question.ID)
+		return fmt.Sprintf("forward %d", ef.Question.ID) + showRound(ef.Round, ef.Only)
+	case Reverse:
+		return fmt.Sprintf("reverse %d", ef.Question.ID) + showRound(ef.Round, ef.Only)
+	case Witness:
+		return "witness " + showReport(ef.Report)
+	case Suspect:
+		return "suspect"
+	case Trust:
+		return "trust"
 	case Evaluate:
 		return fmt.Sprintf("evaluate %d", ef.Question.ID)
 	case Ack:
-		return fmt.Sprintf("ack %d", ef.Seq)
+		out := fmt.Sprintf("ack %d", ef.Seq)
+		if len(ef.Unsafe) > 0 {
+			out += " unsafe " + join(ef.Unsafe)
+		}
+		if len(ef.Questions) > 0 {
+			out += " questions " + join(ef.Questions)
+		}
+		return out
 	case Stalled:
 		return "stalled"
 	case Lost:
@@ -165,6 +216,17 @@ func show(ef Effect) string {
 		return "send " + showReport(ef.Report)
 	}
 	panic(fmt.Sprintf("unknown effect %T", ef))
+}
+
+func showRound(round uint64, only answer.Set) string {
+	if round == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" round %d only %s", round, list(only))
+}
+
+func join(numbers []uint64) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(numbers), " ", ","), "[]")
 }
 
 func showReport(r answer.Report) string {

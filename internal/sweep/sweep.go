@@ -4,8 +4,8 @@
 //
 // A [Sweep] is a value that changes only when [Sweep.Step] is called; its owner
 // (package node) carries out the effects and calls again by [Sweep.Deadline].
-// It knows who stands in front and behind only as far as it must: whether there
-// is a neighbour, and when it is another one than before.
+// It knows who stands in front and behind only as far as it must: which life of
+// which client it is, so that it can tell the same one from another.
 //
 // # When an answer moves on
 //
@@ -13,6 +13,12 @@
 // arrival of an answer (docs/protocol.md §5.3): all nodes of a chain then give
 // up on the same diagonal, and slow machines delay the rest once and not hop
 // by hop.
+//
+// # Custody
+//
+// What a node has taken it keeps until it is two hops on (docs/protocol.md
+// §5.4): acknowledged by the neighbour in front, and by that one's neighbour.
+// The death of any one machine then loses nothing but its own answer.
 package sweep
 
 import (
@@ -42,28 +48,72 @@ const (
 	Server       // takes answers
 )
 
+// A Life is one life of a neighbour: who it is and since which start. The zero
+// Life is like no other, not even itself.
+type Life struct {
+	ID          [16]byte
+	Incarnation uint64
+}
+
+// A Source is where a question came from.
+type Source uint8
+
+const (
+	FromBehind Source = iota // or from the server, to a backward leader
+	FromFront                // against the usual direction: who stands behind is passed by
+	FromServer               // with a registration
+)
+
 // An Event is something that has happened.
 type Event interface{ event() }
 
 type (
-	// Tick: the deadline has come.
-	Tick struct{}
+	// Tick: the deadline has come; Late is by how much it was missed.
+	Tick struct{ Late time.Duration }
 	// Joined: the server has given us a slot, or confirmed it. At first,
-	// questions up to Highest may already hold an answer of our former life.
+	// questions up to Highest may already hold an answer of our former life. If
+	// we have Moved to another LAN, nothing from the former one is of use here,
+	// where slots mean other machines; and the server has counted our answers
+	// there to the questions Counted.
 	Joined struct {
 		Slot    answer.Slot
 		Highest uint64
+		Moved   bool
+		Counted []uint64
 	}
-	// Ahead: another neighbour than before stands in front.
-	Ahead struct{ Front Front }
-	// Behind: another neighbour than before stands behind, if any.
-	Behind struct{ Present bool }
-	// Asked: a question came, from behind or with a registration.
-	Asked struct{ Question Question }
+	// Ahead: another link than before leads to who stands in front. A peer has
+	// our reports up to Heard and the questions Known (ascending).
+	Ahead struct {
+		Front Front
+		Life  Life
+		Heard uint64
+		Known []uint64
+	}
+	// Behind: another link than before leads to the peer behind, if any.
+	Behind struct {
+		Present bool
+		Life    Life
+	}
+	// Asked: a question came. In a Round above 0 the server asks again, and
+	// lacks the answers of Only.
+	Asked struct {
+		Question Question
+		Round    uint64
+		Only     answer.Set
+		From     Source
+	}
+	// Direct: the server wants our own answers to these questions, past the
+	// chain.
+	Direct struct{ Questions []uint64 }
 	// Told: the neighbour behind reports.
 	Told struct{ Report answer.Report }
-	// Acked: the neighbour in front has every report up to Seq.
-	Acked struct{ Seq uint64 }
+	// Acked: the neighbour in front has every report up to Seq, and those that
+	// are not Unsafe (ascending) are beyond it; and it has the Questions.
+	Acked struct {
+		Seq       uint64
+		Unsafe    []uint64
+		Questions []uint64
+	}
 	// Evaluated: the own answer to a question is ready.
 	Evaluated struct {
 		Question uint64
@@ -77,6 +127,7 @@ func (Joined) event()    {}
 func (Ahead) event()     {}
 func (Behind) event()    {}
 func (Asked) event()     {}
+func (Direct) event()    {}
 func (Told) event()      {}
 func (Acked) event()     {}
 func (Evaluated) event() {}
@@ -86,14 +137,36 @@ type Effect interface{ effect() }
 
 type (
 	// Forward the question to the peer in front.
-	Forward struct{ Question Question }
+	Forward struct {
+		Question Question
+		Round    uint64
+		Only     answer.Set
+	}
+	// Reverse passes the question to the peer behind.
+	Reverse struct {
+		Question Question
+		Round    uint64
+		Only     answer.Set
+	}
 	// Evaluate the question; answer with Evaluated.
 	Evaluate struct{ Question Question }
 	// Send the report to whoever stands in front.
 	Send struct{ Report answer.Report }
-	// Ack the report to the neighbour behind.
-	Ack struct{ Seq uint64 }
-	// Stalled: the neighbour in front acknowledges nothing.
+	// Ack to the neighbour behind, or the server there, what has come: reports
+	// up to Seq, of which the Unsafe are only here, and Questions.
+	Ack struct {
+		Seq       uint64
+		Unsafe    []uint64
+		Questions []uint64
+	}
+	// Witness gives the server our own answer, past the chain.
+	Witness struct{ Report answer.Report }
+	// Suspect: the neighbour in front acknowledges nothing for longer than it
+	// usually takes. Trust: it does again.
+	Suspect struct{}
+	Trust   struct{}
+	// Stalled: the neighbour in front acknowledges nothing for so long that it
+	// must be given up.
 	Stalled struct{}
 	// Lost: something was dropped at a limit.
 	Lost struct {
@@ -103,9 +176,13 @@ type (
 )
 
 func (Forward) effect()  {}
+func (Reverse) effect()  {}
 func (Evaluate) effect() {}
 func (Send) effect()     {}
 func (Ack) effect()      {}
+func (Witness) effect()  {}
+func (Suspect) effect()  {}
+func (Trust) effect()    {}
 func (Stalled) effect()  {}
 func (Lost) effect()     {}
 
@@ -116,20 +193,26 @@ const (
 	// gridSlack lets a supplement from behind, due at the same grid point,
 	// arrive first and be merged.
 	gridSlack = 2 * time.Millisecond
-	// ackTimeout: a neighbour that acknowledges nothing for so long is given
-	// up. A loaded machine may be seconds late; a dead process resets its link
-	// at once and needs no timeout.
-	ackTimeout = 4 * time.Second
 
 	// strangerAfter: a client that has not registered for so long may be unknown
 	// to the server, which then counts nothing that its answer is merged into.
 	// It comes before roster.StaleAfter, and after a missed registration.
 	strangerAfter = 3 * time.Minute
 
-	liveMax   = 256  // questions kept with all their state
-	goneMax   = 1024 // ids of questions remembered after that
-	windowMax = 32   // reports sent and not yet acknowledged; beyond, answers merge and wait
-	queueMax  = 1024 // bundles waiting to be passed along unmerged
+	liveMax = 256  // questions kept with all their state
+	goneMax = 1024 // ids of questions remembered after that
+
+	// reportsMax per question and minute: what comes after merges and waits. A
+	// chain says about ten reports to a question (docs/protocol.md §5.3).
+	reportsMax   = 32
+	reportsReset = time.Minute
+
+	// keptMax bounds the own answers that are kept in case the server asks
+	// again, in bytes; a dropped one is computed anew.
+	keptMax = 8 << 20
+	// roomMax bounds what waits to be merged, in bytes of rows; beyond, answers
+	// keep fewer rows: a slow link costs resolution, not memory.
+	roomMax = 32 << 20
 )
 
 // A Sweep is one client's part in its chain's questions.
@@ -139,49 +222,25 @@ type Sweep struct {
 	registered time.Time // last
 	highest    uint64    // questions up to here are answered as tainted
 
-	front  Front
-	behind bool
+	front    Front
+	custody  custody
+	behind   bool
+	up       *upstream   // who stands behind, or nil
+	ups      []*upstream // and stood there, newest last
+	ackDue   bool
+	receipts []uint64      // questions whose receipt has not been said
+	queue    []passing     // tainted: to be passed along as they are, oldest first
+	queued   int           // bytes in queue
+	kept     int           // bytes of own answers that are kept
+	room     int           // bytes of rows that wait to be merged
+	late     time.Duration // how late this machine has lately been itself
 
-	seq     uint64
-	unacked []sent          // oldest first
-	queue   []answer.Bundle // tainted: to be passed along as they are, oldest first
-
-	live []*question // in the order of arrival
-	gone []uint64    // ring of ids
-	next int         // where the ring is written next
+	live      []*question // in the order of arrival
+	elsewhere []uint64    // questions that we have answered in another LAN
+	gone      []uint64    // ring of ids
+	next      int         // where the ring is written next
 
 	out []Effect
-}
-
-type sent struct {
-	report answer.Report
-	at     time.Time
-}
-
-// own is how far the machine's own answer is.
-type own uint8
-
-const (
-	running own = iota
-	ready
-	said
-)
-
-type question struct {
-	Question
-	at   time.Time // of our receipt
-	own  own
-	mine answer.Bundle // while own is ready
-
-	buf     answer.Bundle // from behind, merged, not yet passed on
-	seen    answer.Set    // everything that was ever in buf
-	pending answer.Set    // machines behind that compute, not yet told
-	upFirst bool          // the neighbour behind has said its first
-	upFinal bool          // … and its last
-
-	first bool // we have said our first on this link in front
-	final bool // … and our last
-	grid  int  // next grid point is Hold·2^grid
 }
 
 // New returns a sweep that takes part in no question. The limits bound each
@@ -204,14 +263,31 @@ func (s *Sweep) Known(max int) []uint64 {
 	return ids
 }
 
-// Holds reports whether just this sealed question is here, so that its
-// signature need not be looked at again: each new neighbour sends all it has.
-func (s *Sweep) Holds(sealed []byte) bool {
-	return slices.ContainsFunc(s.live, func(q *question) bool { return bytes.Equal(q.Sealed, sealed) })
+// Live returns the newest live questions, ascending, at most max.
+func (s *Sweep) Live(max int) []uint64 {
+	if len(s.live) == 0 {
+		return nil
+	}
+	ids := make([]uint64, len(s.live))
+	for i, q := range s.live {
+		ids[i] = q.ID
+	}
+	slices.Sort(ids)
+	if len(ids) > max {
+		ids = ids[len(ids)-max:]
+	}
+	return ids
 }
 
-// knows reports whether the question is or was here.
-func (s *Sweep) knows(id uint64) bool { return s.find(id) != nil || slices.Contains(s.gone, id) }
+// Same returns the live question that was sealed to just these bytes, so that
+// its signature need not be looked at again: it may come several times.
+func (s *Sweep) Same(sealed []byte) (Question, bool) {
+	i := slices.IndexFunc(s.live, func(q *question) bool { return bytes.Equal(q.Sealed, sealed) })
+	if i < 0 {
+		return Question{}, false
+	}
+	return s.live[i].Question, true
+}
 
 // Step applies one event that happened at now and returns what the host must
 // do about it. The slice is valid until the next call.
@@ -219,19 +295,21 @@ func (s *Sweep) Step(now time.Time, ev Event) []Effect {
 	s.out = s.out[:0]
 	switch ev := ev.(type) {
 	case Tick:
-		// The deadlines below are all that a Tick is for.
+		s.late = max(ev.Late, s.late-s.late/4)
 	case Joined:
 		s.join(now, ev)
 	case Ahead:
-		s.ahead(now, ev.Front)
+		s.ahead(now, ev)
 	case Behind:
-		s.turn(ev.Present)
+		s.turn(ev)
 	case Asked:
-		s.ask(now, ev.Question)
+		s.ask(now, ev)
+	case Direct:
+		s.direct(ev.Questions)
 	case Told:
 		s.told(ev.Report)
 	case Acked:
-		s.acked(ev.Seq)
+		s.acked(now, ev)
 	case Evaluated:
 		s.evaluated(now, ev)
 	default:
@@ -244,20 +322,18 @@ func (s *Sweep) Step(now time.Time, ev Event) []Effect {
 		}
 	}
 	s.pass(now)
+	s.ack()
 	return s.out
 }
 
 // Deadline reports when Step must be called at the latest, with a [Tick] if
 // nothing else happens. The zero time means never.
 func (s *Sweep) Deadline() time.Time {
-	var d time.Time
+	d := s.patienceEnds()
 	at := func(t time.Time) {
 		if d.IsZero() || t.Before(d) {
 			d = t
 		}
-	}
-	if s.front != Nobody && len(s.unacked) > 0 {
-		at(s.unacked[0].at.Add(ackTimeout))
 	}
 	for _, q := range s.live {
 		at(q.Expires)
@@ -269,6 +345,8 @@ func (s *Sweep) Deadline() time.Time {
 			at(q.at.Add(q.Hold))
 		case !q.first:
 			at(q.at.Add(q.Hold + stuck))
+		case q.said >= reportsMax && q.waits(s.complete(q)):
+			at(q.minute.Add(reportsReset))
 		case q.own == ready:
 			at(q.gridPoint())
 		}
@@ -280,45 +358,94 @@ func (s *Sweep) join(now time.Time, ev Joined) {
 	if s.registered.IsZero() {
 		s.highest = ev.Highest
 	}
+	if ev.Moved {
+		s.reset()
+	}
+	if len(ev.Counted) > 0 {
+		s.elsewhere = slices.Clone(ev.Counted)
+	}
 	s.slot, s.registered = ev.Slot, now
 }
 
-// ahead greets a new neighbour in front: with the live questions, then with
-// whatever the old one may not have passed on, then with where we stand.
-func (s *Sweep) ahead(now time.Time, f Front) {
-	s.front = f
-	resend := s.unacked
-	s.unacked = nil
-	for _, u := range resend {
-		if b := u.report.Bundle; !b.Set.Empty() {
-			s.enqueue(b)
-		}
+// reset forgets everything but which questions are over, and the number of our
+// last report, which only grows.
+func (s *Sweep) reset() {
+	s.custody = custody{seq: s.custody.seq}
+	s.front, s.behind, s.up, s.ups = Nobody, false, nil, nil
+	s.live, s.queue, s.receipts, s.ackDue = nil, nil, nil, false
+	s.queued, s.kept, s.room = 0, 0, 0
+}
+
+// ahead greets who stands in front now: with the live questions that it lacks,
+// then with whatever may not have been passed on, then with where we stand.
+func (s *Sweep) ahead(now time.Time, ev Ahead) {
+	s.front = ev.Front
+	if ev.Front == Nobody {
+		s.custody.alone()
+		return
 	}
+	resumed := s.custody.turn(now, ev)
 	for _, q := range s.live {
 		q.first, q.final = false, false
-		if f == Peer {
-			s.emit(Forward{q.Question})
+		if _, known := slices.BinarySearch(ev.Known, q.ID); ev.Front == Peer && !known {
+			s.forward(now, q)
+		}
+	}
+	if !resumed {
+		s.requeue()
+		return
+	}
+	s.release(s.custody.confirm(ev.Heard, nil, false))
+	for i := range s.custody.list {
+		if x := &s.custody.list[i]; !x.acked {
+			x.at = now
+			s.emit(Send{x.report})
 		}
 	}
 }
 
-func (s *Sweep) turn(present bool) {
-	s.behind = present
-	for _, q := range s.live {
-		q.upFirst, q.upFinal = false, false
+func (s *Sweep) forward(now time.Time, q *question) {
+	s.custody.asked(now, q.ID)
+	s.emit(Forward{q.Question, q.round, q.only})
+}
+
+// passOn carries a question away from where it came.
+func (s *Sweep) passOn(now time.Time, q *question, from Source) {
+	switch {
+	case from != FromFront && s.front == Peer:
+		s.forward(now, q)
+	case from == FromFront && s.behind:
+		s.emit(Reverse{q.Question, q.round, q.only})
 	}
 }
 
-func (s *Sweep) ask(now time.Time, in Question) {
-	if s.knows(in.ID) || !now.Before(in.Expires) {
+func (s *Sweep) ask(now time.Time, ev Asked) {
+	in := ev.Question
+	if ev.From == FromBehind {
+		s.receipts = append(s.receipts, in.ID)
+	}
+	if q := s.find(in.ID); q != nil {
+		if ev.Round > q.round {
+			q.round, q.only = ev.Round, ev.Only
+			s.passOn(now, q, ev.From)
+			if q.only.Has(s.slot) {
+				s.again(q)
+			}
+		}
+		return
+	}
+	if slices.Contains(s.gone, in.ID) || !now.Before(in.Expires) {
 		return
 	}
 	if len(s.live) == liveMax {
 		s.makeRoom()
 	}
-	s.live = append(s.live, &question{Question: in, at: now})
-	if s.front == Peer {
-		s.emit(Forward{in})
+	q := &question{Question: in, at: now, minute: now, round: ev.Round, only: ev.Only}
+	s.live = append(s.live, q)
+	s.passOn(now, q, ev.From)
+	if slices.Contains(s.elsewhere, q.ID) {
+		q.own = said
+		return
 	}
 	s.emit(Evaluate{in})
 }
@@ -334,14 +461,17 @@ func (s *Sweep) makeRoom() {
 }
 
 func (s *Sweep) forget(i int) {
-	id := s.live[i].ID
+	q := s.live[i]
+	s.release(q.covers)
+	s.room -= q.room
+	s.keep(q, answer.Bundle{})
 	s.live = slices.Delete(s.live, i, i+1)
 	if len(s.gone) < goneMax {
-		s.gone = append(s.gone, id)
+		s.gone = append(s.gone, q.ID)
 		s.next = len(s.gone) % goneMax
 		return
 	}
-	s.gone[s.next] = id
+	s.gone[s.next] = q.ID
 	s.next = (s.next + 1) % goneMax
 }
 
@@ -354,142 +484,6 @@ func (s *Sweep) find(id uint64) *question {
 	return nil
 }
 
-// told takes what the neighbour behind reports. It is acknowledged at once:
-// from here on it is ours to deliver.
-func (s *Sweep) told(r answer.Report) {
-	s.emit(Ack{r.Seq})
-	q := s.find(r.Question)
-	b := r.Bundle
-	switch {
-	case b.Set.Empty():
-	case q == nil || b.Tainted || b.Set.Overlaps(q.seen):
-		s.enqueue(b)
-	default:
-		if q.buf.Set.Empty() {
-			q.buf = b
-		} else {
-			q.buf = answer.Merge(s.lim, q.buf, b)
-		}
-		q.seen = q.seen.Union(b.Set)
-	}
-	if q == nil {
-		return
-	}
-	q.pending = q.pending.Union(r.Pending.Minus(q.seen))
-	q.upFirst = q.upFirst || r.First
-	q.upFinal = q.upFinal || r.Final
-}
-
-// enqueue lets a bundle pass as it is. It is tainted from here on: it may
-// arrive twice, and merged it could not be told apart.
-func (s *Sweep) enqueue(b answer.Bundle) {
-	if len(s.queue) == queueMax {
-		s.emit(Lost{s.queue[0].Question, "too many bundles wait for a neighbour in front"})
-		s.queue = slices.Delete(s.queue, 0, 1)
-	}
-	b.Tainted = true
-	s.queue = append(s.queue, b)
-}
-
-func (s *Sweep) acked(seq uint64) {
-	i := 0
-	for i < len(s.unacked) && s.unacked[i].report.Seq <= seq {
-		i++
-	}
-	s.unacked = slices.Delete(s.unacked, 0, i)
-}
-
-func (s *Sweep) evaluated(now time.Time, ev Evaluated) {
-	q := s.find(ev.Question)
-	if q == nil || q.own != running {
-		return
-	}
-	b := answer.Bundle{Question: q.ID, Set: answer.SetOf(s.slot), Rows: ev.Rows, Counts: ev.Counts}
-	if q.ID <= s.highest || q.seen.Has(s.slot) || now.Sub(s.registered) > strangerAfter {
-		// Our former life, or who shares our slot, may have answered already.
-		q.own = said
-		s.enqueue(b)
-		return
-	}
-	q.own, q.mine = ready, b
-	q.skipGrid(now)
-}
-
-// pass sends the bundles that wait to be passed along.
-func (s *Sweep) pass(now time.Time) {
-	n := 0
-	for n < len(s.queue) && s.front != Nobody && !s.full() {
-		b := s.queue[n]
-		s.send(now, answer.Report{Question: b.Question, Bundle: b})
-		n++
-	}
-	s.queue = slices.Delete(s.queue, 0, n)
-}
-
-func (s *Sweep) full() bool { return len(s.unacked) >= windowMax }
-
-// complete reports whether nothing more is to be expected for q from here.
-func (s *Sweep) complete(q *question) bool {
-	return q.own != running && (!s.behind || q.upFinal)
-}
-
-// due reports whether a report about q should leave now (docs/protocol.md §5.3).
-func (s *Sweep) due(now time.Time, q *question) bool {
-	if s.front == Nobody || s.full() {
-		return false
-	}
-	age := now.Sub(q.at)
-	if !q.first {
-		return s.complete(q) ||
-			s.behind && q.upFirst && !q.upFinal ||
-			age >= q.Hold && (!s.behind || q.upFinal) ||
-			age >= q.Hold+stuck
-	}
-	return !q.buf.Set.Empty() || !q.pending.Empty() ||
-		q.own == ready && !now.Before(q.gridPoint()) ||
-		s.complete(q) && !q.final
-}
-
-func (q *question) gridPoint() time.Time { return q.at.Add(q.Hold<<q.grid + gridSlack) }
-
-// skipGrid leaves the grid points behind that have passed.
-func (q *question) skipGrid(now time.Time) {
-	for !now.Before(q.gridPoint()) {
-		q.grid++
-	}
-}
-
-// say makes one report of all there is to say about q, and sends it.
-func (s *Sweep) say(now time.Time, q *question) {
-	r := answer.Report{Question: q.ID, First: !q.first, Final: s.complete(q), Bundle: q.buf}
-	switch {
-	case q.own == running && !q.first:
-		q.pending.Add(s.slot)
-	case q.own == ready && q.buf.Set.Empty():
-		r.Bundle = q.mine
-	case q.own == ready && q.buf.Set.Overlaps(q.mine.Set):
-		s.enqueue(q.mine) // somebody behind claims our slot
-	case q.own == ready:
-		r.Bundle = answer.Merge(s.lim, q.buf, q.mine)
-	}
-	if q.own == ready {
-		q.seen = q.seen.Union(q.mine.Set)
-		q.own, q.mine = said, answer.Bundle{}
-	}
-	r.Pending = q.pending
-	q.buf, q.pending = answer.Bundle{}, answer.Set{}
-	q.first, q.final = true, q.final || r.Final
-	q.skipGrid(now)
-	s.send(now, r)
-}
-
-func (s *Sweep) send(now time.Time, r answer.Report) {
-	s.seq++
-	r.Seq = s.seq
-	s.unacked = append(s.unacked, sent{r, now})
-	s.emit(Send{r})
-}
-
 func (s *Sweep) expire(now time.Time) {
 	for i := 0; i < len(s.live); {
 		if now.Before(s.live[i].Expires) {
@@ -498,10 +492,7 @@ func (s *Sweep) expire(now time.Time) {
 			s.forget(i)
 		}
 	}
-	if s.front != Nobody && len(s.unacked) > 0 && !now.Before(s.unacked[0].at.Add(ackTimeout)) {
-		s.unacked[0].at = now // once; the link will be given up
-		s.emit(Stalled{})
-	}
+	s.wait(now)
 }
 
 func (s *Sweep) emit(e Effect) { s.out = append(s.out, e) }

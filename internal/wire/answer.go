@@ -12,7 +12,9 @@ import (
 // The fields of an Answer that are its bundle's stand beside its own: an
 // answer without a set has no bundle.
 
-func (m Answer) append(b []byte) []byte {
+func (m Answer) append(b []byte) []byte { return m.appendCrossing(b, nil) }
+
+func (m Answer) appendCrossing(b []byte, through *Dictionary) []byte {
 	b = field.AppendUint(b, 1, m.Seq)
 	b = field.AppendUint(b, 2, m.Question)
 	b = field.AppendBool(b, 3, m.First)
@@ -22,19 +24,26 @@ func (m Answer) append(b []byte) []byte {
 	b = field.AppendBytes(b, 6, appendSet(nil, bu.Set))
 	b = field.AppendBool(b, 7, bu.Tainted)
 	b = field.AppendUint(b, 8, bu.Counts.Passed)
-	b = field.AppendUint(b, 9, bu.Counts.Errors)
+	b = field.AppendBytes(b, 9, appendSet(nil, bu.Failed))
 	b = field.AppendUint(b, 10, bu.Counts.NoResults)
 	b = field.AppendFixed(b, 11, bu.Rows.Cut)
 	var scratch []byte
+	rows := crossing{Dictionary: through}
 	for _, r := range bu.Rows.List {
-		scratch = appendRow(scratch[:0], r)
+		scratch = rows.appendRow(scratch[:0], r)
 		b = field.AppendBytes(b, 12, scratch)
 	}
-	return b
+	rows.settle()
+	b = field.AppendFixed(b, 20, rows.check)
+	return field.AppendBytes(b, 21, appendSet(nil, bu.Stopped))
 }
 
-func decodeAnswer(b []byte) (Message, error) {
+func decodeAnswer(b []byte) (Message, error) { return decodeCrossing(b, nil) }
+
+func decodeCrossing(b []byte, through *Dictionary) (Message, error) {
 	var m Answer
+	rows := crossing{Dictionary: through}
+	var check uint64
 	bu := &m.Bundle
 	left := answer.ChainLimits.Bytes
 	err := fields(b, func(f value) error {
@@ -56,20 +65,29 @@ func decodeAnswer(b []byte) (Message, error) {
 		case 8:
 			return f.Uint(&bu.Counts.Passed)
 		case 9:
-			return f.Uint(&bu.Counts.Errors)
+			return f.set(&bu.Failed)
 		case 10:
 			return f.Uint(&bu.Counts.NoResults)
 		case 11:
 			return f.Fixed(&bu.Rows.Cut)
 		case 12:
-			return f.row(&bu.Rows, &left)
+			return f.row(&bu.Rows, &left, &rows)
+		case 20:
+			return f.Fixed(&check)
+		case 21:
+			return f.set(&bu.Stopped)
 		}
 		return nil
 	})
+	if err == nil && check != rows.check {
+		err = errors.New("references mean other rows here than there")
+	}
 	if err != nil {
 		return m, err
 	}
+	rows.settle()
 	bu.Question = m.Question
+	bu.Counts.Errors, bu.Counts.Stopped = uint64(bu.Failed.Len()), uint64(bu.Stopped.Len())
 	return m, checkBundle(m.Bundle)
 }
 
@@ -79,7 +97,9 @@ func checkBundle(b answer.Bundle) error {
 	switch {
 	case n == 0 && (len(b.Rows.List) > 0 || b.Tainted || b.Counts != answer.Counts{} || b.Rows.Cut != 0):
 		return errors.New("rows of nobody")
-	case b.Counts.Passed > n || b.Counts.Errors > n || b.Counts.NoResults > n:
+	case !b.Failed.Within(b.Set) || !b.Stopped.Within(b.Failed):
+		return errors.New("machines that failed are not among those that answered")
+	case b.Counts.Passed > n || b.Counts.NoResults > n:
 		return fmt.Errorf("counts %+v exceed the %d machines of the set", b.Counts, n)
 	case b.Rows.Cut != 0 && len(b.Rows.List) > 0 && b.Rows.List[len(b.Rows.List)-1].Hash >= b.Rows.Cut:
 		return errors.New("row above the cut")
@@ -87,10 +107,8 @@ func checkBundle(b answer.Bundle) error {
 	return nil
 }
 
-func appendRow(b []byte, r answer.Row) []byte {
-	b = field.AppendFixed(b, 1, r.Hash)
-	b = field.AppendUint(b, 2, r.Count)
-	for _, c := range r.Cells {
+func appendCells(b []byte, cells []answer.Cell) []byte {
+	for _, c := range cells {
 		b = appendCell(b, c)
 	}
 	return b
@@ -123,8 +141,9 @@ func varintSize(n int) int {
 
 // row takes one more row. The bytes left are those of answer.ChainLimits: what
 // is let in here must fit in a frame again when it is passed on.
-func (x value) row(rows *answer.Rows, left *int) error {
+func (x value) row(rows *answer.Rows, left *int, through *crossing) error {
 	var r answer.Row
+	var step uint64
 	err := fields(x.B, func(f value) error {
 		switch f.Num {
 		case 1:
@@ -135,9 +154,14 @@ func (x value) row(rows *answer.Rows, left *int) error {
 			cell, err := decodeCell(f.B)
 			r.Cells = append(r.Cells, cell)
 			return errors.Join(err, f.Want(2))
+		case 4:
+			return f.Uint(&step)
 		}
 		return nil
 	})
+	if err == nil && step != 0 {
+		err = through.resolve(&r, step)
+	}
 	list := rows.List
 	*left -= r.Size()
 	switch {
@@ -153,6 +177,9 @@ func (x value) row(rows *answer.Rows, left *int) error {
 		return fmt.Errorf("more than %d rows", answer.ChainLimits.Rows)
 	}
 	rows.List = append(list, r)
+	if step == 0 {
+		through.learn(r)
+	}
 	return x.Want(2)
 }
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -95,11 +96,27 @@ func drawReport(t *rapid.T) answer.Report {
 		Question: r.Question, Set: set, Rows: drawRows(t), Tainted: rapid.Bool().Draw(t, "tainted"),
 		Counts: answer.Counts{
 			Passed:    rapid.Uint64Range(0, n).Draw(t, "passed"),
-			Errors:    rapid.Uint64Range(0, n).Draw(t, "errors"),
 			NoResults: rapid.Uint64Range(0, n).Draw(t, "noresults"),
 		},
+		Failed: drawPart(t, set),
 	}
+	b := &r.Bundle
+	b.Stopped = drawPart(t, b.Failed)
+	b.Counts.Errors, b.Counts.Stopped = uint64(b.Failed.Len()), uint64(b.Stopped.Len())
 	return r
+}
+
+// drawPart draws some of a set.
+func drawPart(t *rapid.T, of answer.Set) answer.Set {
+	var part answer.Set
+	every := rapid.IntRange(1, 5).Draw(t, "every")
+	n := 0
+	for x := range of.All() {
+		if n++; n%every == 0 && every < 5 {
+			part.Add(x)
+		}
+	}
+	return part
 }
 
 func drawNeighbour(t *rapid.T) Neighbour {
@@ -113,53 +130,95 @@ func drawRegister(t *rapid.T) Register {
 		Place: drawPlace(t), Name: drawText(t, textMax), Program: drawText(t, textMax), Platform: drawText(t, textMax),
 		Slot: answer.Slot(rapid.Uint16().Draw(t, "slot")), HasSlot: rapid.Bool().Draw(t, "hasslot"),
 		Peers: rapid.Uint64().Draw(t, "peers"),
-		Known: rapid.SliceOfN(rapid.Uint64Min(1), 0, 40).Draw(t, "known"),
-		Back:  drawNeighbour(t), Fore: drawNeighbour(t),
-		RenewalKey: drawBytes(t, 0, 200),
+		Known: drawNumbers(t, knownMax), State: rapid.Uint64().Draw(t, "state"),
+		Back: drawNeighbour(t), Fore: drawNeighbour(t),
+		RenewalKey: drawBytes(t, 0, 200), Unreachable: drawIDs(t, UnreachableMax),
+		RoundTrip: time.Duration(rapid.Int64Range(0, roundTripMax.Microseconds()).Draw(t, "µs")) * time.Microsecond,
 	}
 }
 
 func drawRegistered(t *rapid.T) Registered {
+	m := drawReply(t)
+	if m.KeyLife = drawMillis(t); m.KeyLife > 0 {
+		m.Key, m.KeyName = [32]byte(drawBytes(t, 32, 32)), KeyName(drawBytes(t, 20, 20))
+	}
+	return m
+}
+
+func drawReply(t *rapid.T) Registered {
 	places := rapid.SliceOfN(rapid.Custom(drawPlace), 0, 10)
 	blobs := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 1, 100), 0, vouchersMax)
 	return Registered{
 		ComputerID: rapid.Uint32().Draw(t, "computer"), Slot: answer.Slot(rapid.Uint16().Draw(t, "slot")),
-		Peers: rapid.Uint64().Draw(t, "peers"), PeersSame: rapid.Bool().Draw(t, "same"),
+		Peers: rapid.Uint64().Draw(t, "peers"), Same: rapid.Bool().Draw(t, "same"),
 		Back: places.Draw(t, "back"), Fore: places.Draw(t, "fore"),
 		Questions: blobs.Draw(t, "questions"), Highest: rapid.Uint64().Draw(t, "highest"),
 		Now:         time.UnixMilli(rapid.Int64Range(0, timeMax).Draw(t, "now")),
 		Intervals:   Intervals{drawMillis(t), drawMillis(t), drawMillis(t), drawMillis(t)},
-		Certificate: drawBytes(t, 0, 200), Vouchers: blobs.Draw(t, "vouchers"),
+		Certificate: drawBytes(t, 0, 200), Vouchers: blobs.Draw(t, "vouchers"), Direct: drawNumbers(t, KnownMax),
+		Again: rapid.Bool().Draw(t, "again"), Come: drawMillis(t),
+		LAN: rapid.Uint64().Draw(t, "lan"), Across: places.Draw(t, "across"), From: drawPlace(t), Until: drawPlace(t),
+		Counted: drawNumbers(t, KnownMax),
 	}
 }
 
 // drawMessage draws a message of each kind with equal chance.
 func drawMessage(t *rapid.T) Message {
-	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	switch rapid.IntRange(0, 12).Draw(t, "kind") {
 	case 0:
 		return Hello{
 			Version: rapid.Uint64().Draw(t, "version"), Role: Role(rapid.Byte().Draw(t, "role")),
 			Place: drawPlace(t), Incarnation: rapid.Uint64().Draw(t, "incarnation"),
+			Suspects: drawIDs(t, SuspectsMax), Heard: drawHeard(t), Known: drawNumbers(t, KnownMax), LAN: rapid.Uint64().Draw(t, "lan"),
 		}
 	case 1:
-		return HelloOK{rapid.Uint64().Draw(t, "incarnation")}
+		return HelloOK{rapid.Uint64().Draw(t, "incarnation"), drawHeard(t), drawNumbers(t, KnownMax)}
 	case 2:
-		return Refused{Reason(rapid.Uint64().Draw(t, "reason")), drawText(t, problemMax)}
+		return Refused{Reason(rapid.Uint64().Draw(t, "reason")), drawText(t, problemMax), drawPlace(t)}
 	case 3:
-		return Question{drawBytes(t, 1, 400)}
+		q := Question{Sealed: drawBytes(t, 1, 400), Round: rapid.Uint64Range(0, 3).Draw(t, "round")}
+		if q.Round > 0 {
+			q.Only = drawSet(t, 0)
+		}
+		return q
 	case 4:
 		return Answer{drawReport(t)}
 	case 5:
-		return Ack{rapid.Uint64().Draw(t, "seq")}
+		a := Ack{Seq: rapid.Uint64().Draw(t, "seq"), Unsafe: drawNumbers(t, UnsafeMax), Questions: drawNumbers(t, KnownMax)}
+		if n := len(a.Unsafe); n > 0 {
+			a.Seq = max(a.Seq, a.Unsafe[n-1])
+		}
+		return a
 	case 6:
 		return drawRegister(t)
 	case 7:
 		return drawRegistered(t)
 	case 8:
 		return Enrol{rapid.Uint64().Draw(t, "version"), drawBytes(t, 0, secretSize), drawBytes(t, 0, 200), drawText(t, textMax)}
+	case 9:
+		return Ping{rapid.Uint64().Draw(t, "number"), rapid.Bool().Draw(t, "reply")}
+	case 10:
+		return Gone{drawIDs(t, goneMax)}
+	case 11:
+		return Hint{drawPlace(t)}
 	default:
 		return Enrolled{drawID(t), rapid.Uint32().Draw(t, "computer"), drawBytes(t, 0, 200)}
 	}
+}
+
+func drawHeard(t *rapid.T) Heard {
+	return Heard{rapid.Uint64().Draw(t, "life"), rapid.Uint64().Draw(t, "heard")}
+}
+
+func drawIDs(t *rapid.T, most int) []endpoint.ID {
+	return rapid.SliceOfN(rapid.Custom(drawID), 0, most).Draw(t, "clients")
+}
+
+// drawNumbers draws ascending numbers that are unlike and above 0.
+func drawNumbers(t *rapid.T, most int) []uint64 {
+	list := rapid.SliceOfNDistinct(rapid.Uint64Min(1), 0, min(most, 20), rapid.ID).Draw(t, "numbers")
+	slices.Sort(list)
+	return list
 }
 
 func drawLetter(t *rapid.T) Letter {
@@ -207,20 +266,27 @@ func sample() []Message {
 	for kind := range decoders {
 		switch kind {
 		case KindHello:
-			out = append(out, Hello{Version: Version, Role: Behind, Place: place, Incarnation: 7})
+			out = append(out, Hello{Version: Version, Role: Behind, Place: place, Incarnation: 7,
+				Suspects: []endpoint.ID{{9}}, Heard: Heard{6, 5}, Known: []uint64{41, 43}})
 		case KindHelloOK:
-			out = append(out, HelloOK{7})
+			out = append(out, HelloOK{7, Heard{6, 5}, []uint64{41, 43}})
 		case KindRefused:
-			out = append(out, Refused{Nearer, "a nearer neighbour stands here"})
+			out = append(out, Refused{Nearer, "a nearer neighbour stands here", place})
 		case KindQuestion:
-			out = append(out, Question{[]byte("sealed")})
+			out = append(out, Question{[]byte("sealed"), 1, answer.SetOf(3, 4)})
 		case KindAnswer:
 			out = append(out, Answer{answer.Report{Seq: 3, Question: 9, First: true, Bundle: answer.Bundle{
 				Question: 9, Set: answer.SetOf(0, 1, 2, 5), Counts: answer.Counts{Passed: 4},
 				Rows: answer.RowsOf(answer.ChainLimits, drawKey.Row([]answer.Cell{{"a"}}), drawKey.Row([]answer.Cell{{"b", ""}, {}})),
 			}}})
 		case KindAck:
-			out = append(out, Ack{3})
+			out = append(out, Ack{3, []uint64{2, 3}, []uint64{41}})
+		case KindPing:
+			out = append(out, Ping{7, true})
+		case KindGone:
+			out = append(out, Gone{[]endpoint.ID{place.ID}})
+		case KindHint:
+			out = append(out, Hint{place})
 		case KindRegister:
 			out = append(out, Register{Version: Version, Incarnation: 1, Sequence: 2, Place: place, Name: "ws-1", Known: []uint64{8, 9}})
 		case KindRegistered:

@@ -42,7 +42,7 @@ func TestTooLargeToSend(t *testing.T) {
 			t.Error("a message larger than a frame was encoded")
 		}
 	}()
-	Append(nil, Question{make([]byte, FrameMax)})
+	Append(nil, Question{Sealed: make([]byte, FrameMax)})
 }
 
 // worst is a set whose encoding is the largest of all.
@@ -151,10 +151,12 @@ func TestBundleLimits(t *testing.T) {
 	}{
 		{"rows of nobody", answer.Bundle{Rows: answer.Rows{List: []answer.Row{{Hash: 1, Count: 1}}}}, "rows of nobody"},
 		{"taint of nobody", answer.Bundle{Tainted: true}, "rows of nobody"},
-		{"count of nobody", answer.Bundle{Counts: answer.Counts{Errors: 1}}, "rows of nobody"},
+		{"count of nobody", answer.Bundle{Counts: answer.Counts{Passed: 1}}, "rows of nobody"},
+		{"failure of nobody", answer.Bundle{Failed: answer.SetOf(1)}, "rows of nobody"},
 		{"cut of nobody", answer.Bundle{Rows: answer.Rows{Cut: 9}}, "rows of nobody"},
 		{"too many passed", answer.Bundle{Set: answer.SetOf(1, 2), Counts: answer.Counts{Passed: 3}}, "exceed the 2 machines"},
-		{"too many errors", answer.Bundle{Set: answer.SetOf(1, 2), Counts: answer.Counts{Errors: 3}}, "exceed the 2 machines"},
+		{"another failed", answer.Bundle{Set: answer.SetOf(1, 2), Failed: answer.SetOf(2, 3)}, "not among those that answered"},
+		{"stopped, but did not fail", answer.Bundle{Set: answer.SetOf(1, 2), Failed: answer.SetOf(1), Stopped: answer.SetOf(2)}, "not among those that answered"},
 		{"too many without results", answer.Bundle{Set: answer.SetOf(1), Counts: answer.Counts{NoResults: 2}}, "exceed the 1 machines"},
 	} {
 		_, err := Decode(Append(nil, Answer{answer.Report{Bundle: tt.b}})[4:])
@@ -183,7 +185,7 @@ func TestFieldLimits(t *testing.T) {
 		make func(n int) Message
 		most int
 	}{
-		{"sealed question", func(n int) Message { return Question{make([]byte, n)} }, SealedMax},
+		{"sealed question", func(n int) Message { return Question{Sealed: make([]byte, n)} }, SealedMax},
 		{"refusal's text", func(n int) Message { return Refused{Text: text(n)} }, problemMax},
 		{"computer name", func(n int) Message { return Register{Name: text(n)} }, textMax},
 		{"program version", func(n int) Message { return Register{Program: text(n)} }, textMax},
@@ -194,6 +196,9 @@ func TestFieldLimits(t *testing.T) {
 		{"renewal key", func(n int) Message { return Register{RenewalKey: make([]byte, n)} }, certMax},
 		{"peers behind", func(n int) Message { return Registered{Now: time.UnixMilli(1), Back: repeat(n)} }, peersMax},
 		{"peers in front", func(n int) Message { return Registered{Now: time.UnixMilli(1), Fore: repeat(n)} }, peersMax},
+		{"peers below the border", func(n int) Message { return Registered{Now: time.UnixMilli(1), Across: repeat(n)} }, peersMax},
+		{"questions counted elsewhere", func(n int) Message { return Registered{Now: time.UnixMilli(1), Counted: ids(n)} }, KnownMax},
+		{"round trip", func(n int) Message { return Register{RoundTrip: time.Duration(n) * time.Microsecond} }, int(roundTripMax.Microseconds())},
 		{"questions", func(n int) Message { return Registered{Now: time.UnixMilli(1), Questions: blobs(n)} }, QuestionsMax},
 		{"question's size", func(n int) Message { return Registered{Now: time.UnixMilli(1), Questions: [][]byte{make([]byte, n)}} }, SealedMax},
 		{"certificate", func(n int) Message { return Registered{Now: time.UnixMilli(1), Certificate: make([]byte, n)} }, certMax},
@@ -236,7 +241,10 @@ func TestDamagedFields(t *testing.T) {
 		{"slot", putNumber(KindRegister, 9, answer.SlotMax), "slot 65536 does not exist"},
 		{"reply's slot", putNumber(KindRegistered, 2, answer.SlotMax), "slot 65536 does not exist"},
 		{"neighbour kind", putNumber(KindRegister, 13, 256), "does not fit in a byte"},
-		{"known question 0", putNumber(KindRegister, 12, 0), "number 0"},
+		{"known question 0", put(KindRegister, 21, []byte{5, 0}), "do not ascend"},
+		{"key without a life", put(KindRegistered, 20, bytes.Repeat([]byte{1}, 32)), "a key without a life"},
+		{"short key", put(KindRegistered, 20, make([]byte, 31)), "has 31 bytes, want 32"},
+		{"list of places that breaks off", put(KindRegistered, 25, []byte{15}), "broken place"},
 		{"computer id", putNumber(KindRegistered, 1, 1<<32), "exceeds 32 bits"},
 		{"new computer id", putNumber(KindEnrolled, 2, 1<<32), "exceeds 32 bits"},
 		{"place", put(KindHello, 3, make([]byte, 33)), "place of 33 bytes"},
@@ -299,7 +307,8 @@ func TestHostileFrames(t *testing.T) {
 		"empty texts":      append([]byte{byte(KindAnswer)}, nest(12, 1, nest(3, FrameMax/2-20, 0x0a, 0)...)...),
 		"empty cells":      append([]byte{byte(KindAnswer)}, nest(12, FrameMax/2-20, 0x1a, 0)...),
 		"empty rows":       fill(KindAnswer, []byte{0x62, 0}),
-		"known questions":  fill(KindRegister, []byte{12 << 3, 1}),
+		"places":           fill(KindRegistered, []byte{0xca, 1, 22, 12, 10, 1, 2, 3, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}),
+		"known questions":  fill(KindRegister, []byte{0xaa, 1, 1, 1}),
 		"empty vouchers":   fill(KindRegistered, []byte{15<<3 | 2, 0}),
 		"small vouchers":   fill(KindRegistered, []byte{15<<3 | 2, 1, 7}),
 		"unknown fields":   fill(KindAck, []byte{100<<3&0x7f | 0x80, 6, 0}),

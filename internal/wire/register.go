@@ -25,9 +25,17 @@ type Register struct {
 	Slot        answer.Slot // the slot it holds, if HasSlot
 	HasSlot     bool
 	Peers       uint64   // digest of the peer lists it holds; 0: none
-	Known       []uint64 // live questions it holds
+	Known       []uint64 // live questions it holds, ascending
 	Back, Fore  Neighbour
 	RenewalKey  []byte // PKIX public key for which it wants a new certificate
+	// Unreachable are clients of its lists that it cannot dial.
+	Unreachable []endpoint.ID
+	// State names all of the above that is not new each time ([Register.Named]);
+	// 0: it has no name.
+	State uint64
+	// RoundTrip is the time to the neighbour in front and back, smoothed; 0:
+	// unknown.
+	RoundTrip time.Duration
 }
 
 // A Neighbour is who stands next to a client on one side.
@@ -40,8 +48,8 @@ type Neighbour struct {
 type Registered struct {
 	ComputerID  uint32
 	Slot        answer.Slot
-	Peers       uint64           // digest of the two lists
-	PeersSame   bool             // the client holds them already
+	Peers       uint64           // digest of what [Registered.Thin] may leave out
+	Same        bool             // the client holds that already
 	Back, Fore  []endpoint.Place // nearest first
 	Questions   [][]byte         // sealed; live ones that the client does not hold
 	Highest     uint64           // highest question id that was ever asked
@@ -49,6 +57,29 @@ type Registered struct {
 	Intervals   Intervals
 	Certificate []byte   // DER, if a renewal was asked for
 	Vouchers    [][]byte // of the signing keys in use
+	// Direct are live questions whose answer the server lacks although the
+	// client has had them: it is to give it as a [Witness].
+	Direct []uint64
+	// Spread is over how long leaders are to come back that lose the server.
+	Spread time.Duration
+
+	Key     [32]byte // registration key (seal.RegistrationKey), with its name
+	KeyName KeyName
+	KeyLife time.Duration // how long the client may use it; 0: none is given
+	Again   bool          // nothing was registered: the client is to say everything
+	Come    time.Duration // more than a datagram holds waits: come over TLS then; 0: no
+
+	// LAN names the LAN that the slot belongs to: neighbours say the same.
+	LAN uint64
+	// From and Until bound the places whose clients may be neighbours in the
+	// chain, the first inclusive; the zero Place is no bound. For a client that
+	// is to be alone, both are its own place.
+	From, Until endpoint.Place
+	// Across are possible neighbours for files below From, nearest first.
+	Across []endpoint.Place
+	// Counted are live questions to which the client's answer was counted in
+	// the LAN that it has left: it passes them on and does not answer again.
+	Counted []uint64
 }
 
 // Intervals are the client settings that pace registrations. A client draws
@@ -90,14 +121,17 @@ func (m Register) append(b []byte) []byte {
 	b = field.AppendUint(b, 9, uint64(m.Slot))
 	b = field.AppendBool(b, 10, m.HasSlot)
 	b = field.AppendFixed(b, 11, m.Peers)
-	for _, q := range m.Known {
-		b = field.AppendUint(b, 12, q)
-	}
 	b = field.AppendUint(b, 13, uint64(m.Back.Kind))
 	b = putID(b, 14, m.Back.ID)
 	b = field.AppendUint(b, 15, uint64(m.Fore.Kind))
 	b = putID(b, 16, m.Fore.ID)
-	return field.AppendBytes(b, 17, m.RenewalKey)
+	b = field.AppendBytes(b, 17, m.RenewalKey)
+	for _, id := range m.Unreachable {
+		b = field.AppendPart(b, 18, id[:])
+	}
+	b = field.AppendFixed(b, 20, m.State)
+	b = putNumbers(b, 21, m.Known)
+	return field.AppendUint(b, 30, uint64(m.RoundTrip.Microseconds()))
 }
 
 func decodeRegister(b []byte) (Message, error) {
@@ -133,12 +167,6 @@ func (m *Register) take(f value) error {
 		return f.Bool(&m.HasSlot)
 	case 11:
 		return f.Fixed(&m.Peers)
-	case 12:
-		if len(m.Known) == knownMax || f.N == 0 {
-			return fmt.Errorf("more than %d questions, or number 0", knownMax)
-		}
-		m.Known = append(m.Known, f.N)
-		return f.Want(0)
 	case 13:
 		return f.byte((*uint8)(&m.Back.Kind))
 	case 14:
@@ -149,6 +177,14 @@ func (m *Register) take(f value) error {
 		return f.Exact(m.Fore.ID[:])
 	case 17:
 		return f.limited(&m.RenewalKey, certMax)
+	case 18:
+		return f.ids(&m.Unreachable, UnreachableMax)
+	case 20:
+		return f.Fixed(&m.State)
+	case 21:
+		return f.numbers(&m.Known, knownMax)
+	case 30:
+		return f.micros(&m.RoundTrip)
 	}
 	return nil
 }
@@ -157,13 +193,7 @@ func (m Registered) append(b []byte) []byte {
 	b = field.AppendUint(b, 1, uint64(m.ComputerID))
 	b = field.AppendUint(b, 2, uint64(m.Slot))
 	b = field.AppendFixed(b, 3, m.Peers)
-	b = field.AppendBool(b, 4, m.PeersSame)
-	for _, p := range m.Back {
-		b = putPlace(b, 5, p)
-	}
-	for _, p := range m.Fore {
-		b = putPlace(b, 6, p)
-	}
+	b = field.AppendBool(b, 4, m.Same)
 	for _, q := range m.Questions {
 		b = field.AppendBytes(b, 7, q)
 	}
@@ -177,7 +207,22 @@ func (m Registered) append(b []byte) []byte {
 	for _, v := range m.Vouchers {
 		b = field.AppendBytes(b, 15, v)
 	}
-	return b
+	b = putNumbers(b, 16, m.Direct)
+	b = field.AppendUint(b, 17, uint64(m.Spread.Milliseconds()))
+	if m.KeyLife > 0 {
+		b = field.AppendPart(b, 20, m.Key[:])
+		b = field.AppendPart(b, 21, m.KeyName[:])
+		b = field.AppendUint(b, 22, uint64(m.KeyLife.Milliseconds()))
+	}
+	b = field.AppendBool(b, 23, m.Again)
+	b = field.AppendUint(b, 24, uint64(m.Come.Milliseconds()))
+	b = putPlaces(b, 25, m.Back)
+	b = putPlaces(b, 26, m.Fore)
+	b = field.AppendFixed(b, 30, m.LAN)
+	b = putPlaces(b, 31, m.Across)
+	b = putPlace(b, 32, m.From)
+	b = putPlace(b, 33, m.Until)
+	return putNumbers(b, 34, m.Counted)
 }
 
 // vouchersMax and QuestionsMax bound what one reply may bring; the frame bounds
@@ -190,6 +235,9 @@ const (
 func decodeRegistered(b []byte) (Message, error) {
 	m := Registered{Now: time.UnixMilli(0)}
 	err := fields(b, func(f value) error { return m.take(f) })
+	if err == nil && m.KeyLife == 0 && (m.Key != [32]byte{} || m.KeyName != KeyName{}) {
+		err = errors.New("a key without a life")
+	}
 	return m, err
 }
 
@@ -206,11 +254,7 @@ func (m *Registered) take(f value) error {
 	case 3:
 		return f.Fixed(&m.Peers)
 	case 4:
-		return f.Bool(&m.PeersSame)
-	case 5:
-		return f.places(&m.Back)
-	case 6:
-		return f.places(&m.Fore)
+		return f.Bool(&m.Same)
 	case 7:
 		return f.list(&m.Questions, QuestionsMax, SealedMax)
 	case 8:
@@ -229,6 +273,34 @@ func (m *Registered) take(f value) error {
 		return f.limited(&m.Certificate, certMax)
 	case 15:
 		return f.list(&m.Vouchers, vouchersMax, certMax)
+	case 16:
+		return f.numbers(&m.Direct, KnownMax)
+	case 17:
+		return f.duration(&m.Spread)
+	case 20:
+		return f.Exact(m.Key[:])
+	case 21:
+		return f.Exact(m.KeyName[:])
+	case 22:
+		return f.duration(&m.KeyLife)
+	case 23:
+		return f.Bool(&m.Again)
+	case 24:
+		return f.duration(&m.Come)
+	case 25:
+		return f.places(&m.Back)
+	case 26:
+		return f.places(&m.Fore)
+	case 30:
+		return f.Fixed(&m.LAN)
+	case 31:
+		return f.places(&m.Across)
+	case 32:
+		return f.place(&m.From)
+	case 33:
+		return f.place(&m.Until)
+	case 34:
+		return f.numbers(&m.Counted, KnownMax)
 	}
 	return nil
 }
@@ -314,16 +386,6 @@ func (x value) place(to *endpoint.Place) error {
 	return x.Want(2)
 }
 
-func (x value) places(to *[]endpoint.Place) error {
-	if len(*to) == peersMax {
-		return fmt.Errorf("more than %d peers", peersMax)
-	}
-	var p endpoint.Place
-	err := x.place(&p)
-	*to = append(*to, p)
-	return err
-}
-
 func (x value) list(to *[][]byte, count, size int) error {
 	if len(*to) == count || len(x.B) == 0 || len(x.B) > size {
 		return fmt.Errorf("more than %d entries, or one not of 1 to %d bytes", count, size)
@@ -374,6 +436,17 @@ func (x value) duration(to *time.Duration) error {
 		return fmt.Errorf("%d ms is too long", x.N)
 	}
 	*to = time.Duration(x.N) * time.Millisecond
+	return x.Want(0)
+}
+
+// roundTripMax is far beyond any that a link survives.
+const roundTripMax = time.Hour
+
+func (x value) micros(to *time.Duration) error {
+	if x.N > uint64(roundTripMax.Microseconds()) {
+		return fmt.Errorf("%d µs is too long", x.N)
+	}
+	*to = time.Duration(x.N) * time.Microsecond
 	return x.Want(0)
 }
 

@@ -31,11 +31,11 @@ const vectorsHead = `# Test vectors of the Catenary chain protocol, version 1 (d
 # hexadecimal ("-" for none); an indented line continues the one above. Entries
 # whose name starts with "frame" are whole frames: length, kind, message. Who
 # decodes "bytes" must get what the words say, and who encodes that must get
-# "bytes".
+# "bytes". Frames stand for themselves, but for those of entries whose name
+# starts with "connection": there they refer to rows of earlier frames.
 `
 
-// A vector is one entry of the file. It holds one of message, letter, set, row
-// and sealed.
+// A vector is one entry of the file. It holds one of the fields below its words.
 type vector struct {
 	name, says string
 	message    Message
@@ -43,7 +43,9 @@ type vector struct {
 	set        *answer.Set
 	row        *rowVector
 	sealed     *sealedVector
-	skipped    []byte // a frame of a kind that nobody knows
+	skipped    []byte    // a frame of a kind that nobody knows
+	crossing   []Message // what one connection carries
+	digest     []Message // likewise, too much to print
 }
 
 type rowVector struct {
@@ -65,6 +67,8 @@ type part struct {
 
 func (v vector) parts() []part {
 	switch {
+	case v.crossing != nil || v.digest != nil:
+		return v.connectionParts()
 	case v.message != nil:
 		return []part{{"bytes", Append(nil, v.message)}}
 	case v.letter != nil:
@@ -170,6 +174,8 @@ func TestVectorsDecode(t *testing.T) {
 			}
 		case v.sealed != nil:
 			err = open(v.sealed, parts)
+		case v.crossing != nil || v.digest != nil:
+			err = readConnection(v, parts)
 		default:
 			if got, err = Decode(body(t, b)); got != nil {
 				t.Errorf("%s is not skipped but decodes to %v", v.name, got)

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,10 +102,14 @@ func TestWrongWireTypes(t *testing.T) {
 	}
 	last := map[Kind]protowire.Number{
 		KindHello: 4, KindHelloOK: 1, KindRefused: 2, KindQuestion: 1, KindAnswer: 12, KindAck: 1,
-		KindRegister: 17, KindRegistered: 15, KindEnrol: 4, KindEnrolled: 3,
+		KindRegister: 21, KindRegistered: 26, KindEnrol: 4, KindEnrolled: 3,
 	}
+	free := map[Kind][]protowire.Number{KindRegister: {12, 19}, KindRegistered: {5, 6, 17, 18, 19}}
 	for kind, decode := range decoders {
 		for num := protowire.Number(1); num <= last[kind]; num++ {
+			if slices.Contains(free[kind], num) {
+				continue
+			}
 			refused := 0
 			for typ, put := range shapes {
 				_, err := decode(put(protowire.AppendTag(nil, num, typ)))

@@ -42,6 +42,8 @@ type Engine interface {
 	CreateSensor(ctx context.Context, s sensor.Sensor) (store.Sensor, error)
 	// Clients is what is known of every registered machine.
 	Clients(ctx context.Context) []endpoint.Status
+
+	Boundary
 }
 
 // An Asking is a question with how it is to be asked.

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catenary/internal/answer"
+	"catenary/internal/boundary"
 	"catenary/internal/endpoint"
 	"catenary/internal/fault"
 	"catenary/internal/plan"
@@ -39,6 +40,7 @@ type fleet struct {
 	changed   chan struct{} // closed and made anew with every change
 	clients   []endpoint.Status
 	asked     []Asking
+	mask      boundary.Mask
 }
 
 var key = answer.Key{1, 2, 3}
@@ -63,7 +65,7 @@ func testSensors() []sensor.Sensor {
 
 func newFleet(t testing.TB, st *store.Store) *fleet {
 	t.Helper()
-	f := &fleet{store: st, sensors: testSensors(), results: map[uint64]tally.Result{}, changed: make(chan struct{})}
+	f := &fleet{store: st, sensors: testSensors(), results: map[uint64]tally.Result{}, changed: make(chan struct{}), mask: boundary.DefaultMask}
 	must(t, st.SyncBuiltin(t.Context(), f.sensors, time.Now()))
 	must(t, f.renew())
 	return f

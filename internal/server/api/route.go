@@ -33,7 +33,7 @@ type route struct {
 func (s *server) routes() []route {
 	const v2 = "/api/v2/"
 	logIn := post(bodyMax, s.sessionLogin)
-	return []route{
+	return slices.Concat(s.subnetRoutes(), []route{
 		{"POST", v2 + "session/login", anyone, logIn},
 		{"GET", v2 + "session/login", anyone, logIn}, // with a body, as an old program does
 		{"POST", v2 + "session/validate", anyone, post(bodyMax, s.sessionValidate)},
@@ -68,7 +68,7 @@ func (s *server) routes() []route {
 		{"GET", "/metrics", fromHere, s.serveMetrics},
 		{"GET", "/config/console.json", anyone, get(s.consoleConfig)},
 		{"GET", "/info.json", withSession, get(s.info)},
-	}
+	})
 }
 
 // newMux routes by path here and by method in choose, so that a wrong method,

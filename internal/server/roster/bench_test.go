@@ -2,11 +2,13 @@ package roster
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
 
+	"catenary/internal/boundary"
 	"catenary/internal/endpoint"
 )
 
@@ -37,9 +39,9 @@ func BenchmarkRegister(b *testing.B) {
 	now := time.Unix(1e9, 0)
 	for _, size := range []struct {
 		name   string
-		bounds Boundaries
+		bounds boundary.Boundaries
 		inLAN  int
-	}{{"LANs of 250", DefaultBoundaries, 250}, {"LANs of 50,000", Boundaries{16, 64}, 50_000}} {
+	}{{"LANs of 250", DefaultBoundaries, 250}, {"LANs of 50,000", made(boundary.Mask{IPv4: 16, IPv6: 64}), 50_000}} {
 		list := claims(size.inLAN)
 		full := New(size.bounds)
 		for _, c := range list {
@@ -63,6 +65,40 @@ func BenchmarkRegister(b *testing.B) {
 				}
 				r.Register(now, list[i%fleet])
 				i++
+			}
+		})
+	}
+}
+
+// BenchmarkFlat is a LAN of 60,000 clients, in which one goes and comes, or
+// comes again. The budget is 50 and 5 µs.
+func BenchmarkFlat(b *testing.B) {
+	const size = 60_000
+	now := time.Unix(1e9, 0)
+	for _, trip := range []time.Duration{time.Millisecond, 20 * time.Millisecond} {
+		r := New(wide)
+		order := rand.New(rand.NewPCG(1, 1)).Perm(size)
+		register := func(n int) {
+			if _, ok := r.Register(now, Claim{Place: host(n), RoundTrip: trip}); !ok {
+				b.Fatal("no slot")
+			}
+		}
+		for _, n := range order {
+			register(n)
+		}
+		for _, n := range order {
+			register(n)
+		}
+		name := fmt.Sprintf("%d chains/", r.Chains())
+		b.Run(name+"again", func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				register(order[i%size])
+			}
+		})
+		b.Run(name+"goes and comes", func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				r.remove(now, host(order[i%size]).ID)
+				register(order[i%size])
 			}
 		})
 	}

@@ -1,9 +1,11 @@
 // Package roster is who is registered and who should stand near whom: it keeps
-// the clients of each LAN in the order of their chain, hands out slots, and
-// names each client its nearest possible neighbours.
+// the clients of each LAN in the order of their chain, cuts what is too long
+// for one chain into segments, hands out slots, and names each client its
+// nearest possible neighbours.
 //
 // A [Roster] is a value with one owner. It keeps no clock and remembers a
-// client until it has missed its registrations for [StaleAfter].
+// client until it has missed its registrations for [StaleAfter]. Which LAN a
+// client belongs to is decided by package boundary.
 package roster
 
 import (
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"catenary/internal/answer"
+	"catenary/internal/boundary"
 	"catenary/internal/endpoint"
 )
 
@@ -26,202 +29,178 @@ const (
 	// comes every 90 s at the latest, so it has missed at least two slots.
 	StaleAfter = 4 * time.Minute
 
-	// slotRest is how long a freed slot is kept for the machine that had it: as
-	// long as a question may live (wire.LifeMax). Until then no bundle speaks of
-	// two machines by one slot, or of one machine by two.
-	slotRest = time.Hour
+	// avoidFor is how long a client is not named a peer that it could not dial:
+	// longer than until its next registration, which would otherwise name the
+	// peer again.
+	avoidFor = 2 * time.Minute
+	// avoidMax bounds the peers that a client is not named.
+	avoidMax = 128
 )
 
-// Boundaries say how far a LAN reaches, in bits of the network address.
-type Boundaries struct{ IPv4, IPv6 int }
-
 // DefaultBoundaries are a /24 and a /64.
-var DefaultBoundaries = Boundaries{IPv4: 24, IPv6: 64}
-
-// LAN returns the network of the address within which chains form.
-func (b Boundaries) LAN(a netip.Addr) netip.Prefix {
-	a = a.Unmap()
-	bits := b.IPv6
-	if a.Is4() {
-		bits = b.IPv4
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		panic("roster: " + err.Error()) // the settings were checked when they were read
-	}
-	return p
-}
-
-// LANOf returns the LAN of a client at the address; one that nobody can dial is
-// alone in its own.
-func (b Boundaries) LANOf(a netip.Addr, alone bool) netip.Prefix {
-	if alone {
-		return netip.PrefixFrom(a, a.BitLen())
-	}
-	return b.LAN(a)
-}
+var DefaultBoundaries = boundary.Default
 
 // A Placement is a client's place as the server assigns it.
 type Placement struct {
-	LAN        netip.Prefix
-	Slot       answer.Slot
-	New        bool // was not on the roster before
+	Place endpoint.Place // as others are told it
+	LAN   netip.Prefix
+	Alone bool // the client has no peers
+	Slot  answer.Slot
+	New   bool // was not on the roster before
+	// Back and Fore are the clients next to it in its segment, nearest first.
 	Back, Fore []endpoint.Place
-	// Digest names the two lists; a client that holds it need not get them
-	// again. It is never 0.
+	// Across are the nearest clients below the segment, for the first client of
+	// one: files travel through the whole LAN.
+	Across []endpoint.Place
+	// From and Until bound the places whose clients may stand in one chain with
+	// it, the first inclusive. The zero Place is no bound; for who is alone,
+	// both are its own place.
+	From, Until endpoint.Place
+	// Digest names the LAN, all lists and bounds; a client that holds it need not get
+	// them again. It is never 0.
 	Digest uint64
+	// Old is where the client was before, if it has Moved to another LAN while
+	// its slot there was still its own.
+	Moved bool
+	Old   Seat
+}
+
+// A Seat is a client's slot in a LAN.
+type Seat struct {
+	LAN  netip.Prefix
+	Slot answer.Slot
+}
+
+// Tag names a LAN in messages. It is never 0.
+func Tag(lan netip.Prefix) uint64 {
+	h := fnv.New64a()
+	h.Write(lan.AppendTo(nil))
+	return max(h.Sum64(), 1)
 }
 
 // A Roster is the registered clients.
 type Roster struct {
-	bounds Boundaries
+	bounds boundary.Boundaries
 	lans   map[netip.Prefix]*lan
-	where  map[endpoint.ID]seat
+	where  map[endpoint.ID]spot
+	left   map[endpoint.ID]Seat // of who is not registered: its last seat, while its slot rests
+	avoid  map[endpoint.ID][]shun
 }
 
-// A seat is where a client is to be found.
-type seat struct {
+// A spot is where a registered client is to be found.
+type spot struct {
 	lan   netip.Prefix
 	place endpoint.Place
+	alone bool
 }
 
-type lan struct {
-	entries []entry // in chain order
-	used    answer.Set
-	resting map[answer.Slot]time.Time   // freed slots and until when they rest
-	left    map[endpoint.ID]answer.Slot // whose they were
-	lowest  answer.Slot                 // no free slot lies below
-}
-
-type entry struct {
-	place endpoint.Place
-	slot  answer.Slot
-	seen  time.Time
+// A shun is a peer that a client could not dial.
+type shun struct {
+	peer  endpoint.ID
+	until time.Time
 }
 
 // New returns an empty roster.
-func New(b Boundaries) *Roster {
-	return &Roster{b, map[netip.Prefix]*lan{}, map[endpoint.ID]seat{}}
+func New(b boundary.Boundaries) *Roster {
+	return &Roster{
+		b, map[netip.Prefix]*lan{}, map[endpoint.ID]spot{}, map[endpoint.ID]Seat{}, map[endpoint.ID][]shun{},
+	}
 }
 
-// A Claim is what a client says of itself when it registers.
+// A Claim is what a client says of itself when it registers, and how it is seen.
 type Claim struct {
-	Place   endpoint.Place
-	Slot    answer.Slot // that it has held so far, if HasSlot
-	HasSlot bool
-	// Alone: nobody can dial the client, for its own address is not the one
-	// that the server sees. It is named no neighbours.
-	Alone bool
+	Place    endpoint.Place // as the client sees itself
+	Observed netip.Addr     // where the server sees it; the zero Addr: there
+	Slot     answer.Slot    // that it has held so far, if HasSlot
+	HasSlot  bool
+	// Unreachable are peers that it was named and cannot dial.
+	Unreachable []endpoint.ID
+	RoundTrip   time.Duration // to its neighbour in front and back, smoothed; 0: unknown
 }
 
 // Register notes that the client is there now. It keeps the slot that it had
 // here within the last hour, or that it claims if that is free. ok is false if
 // the LAN has no slot left.
 func (r *Roster) Register(now time.Time, c Claim) (pl Placement, ok bool) {
-	p, key := c.Place, r.bounds.LANOf(c.Place.Addr.Addr(), c.Alone)
-	old, known := r.where[p.ID]
-	if known && old.lan != key {
-		r.remove(now, p.ID)
+	e := entry{place: bare(c.Place), seen: now, trip: c.RoundTrip}
+	if !c.Observed.IsValid() {
+		c.Observed = e.place.Addr.Addr()
+	}
+	id, area := e.place.ID, r.bounds.Find(c.Observed, e.place.Addr.Addr())
+	at, known := r.where[id]
+	if known && at.lan != area.LAN {
+		r.remove(now, id)
 		known = false
 	}
-	l := r.lans[key]
+	l := r.lans[area.LAN]
 	if l == nil {
-		l = &lan{resting: map[answer.Slot]time.Time{}, left: map[endpoint.ID]answer.Slot{}}
-		r.lans[key] = l
+		l = newLAN()
+		r.lans[area.LAN] = l
 	}
-	e := entry{place: p, seen: now}
-	i, here := l.find(p)
-	switch {
-	case here: // the usual case, and the reason why a large LAN costs no more
-		e.slot = l.entries[i].slot
-		l.entries[i] = e
-	case known:
-		j, _ := l.find(old.place)
-		e.slot = l.entries[j].slot
-		l.entries = slices.Delete(l.entries, j, j+1)
-		i, _ = l.find(p)
-		l.entries = slices.Insert(l.entries, i, e)
-	default:
-		if e.slot, ok = l.take(c); !ok {
+	if known {
+		e.slot = l.move(at, e, area.Alone)
+	} else {
+		if e.slot, ok = l.slots.take(c); !ok {
 			return Placement{}, false
 		}
-		l.entries = slices.Insert(l.entries, i, e)
+		l.put(e, area.Alone)
 	}
-	r.where[p.ID] = seat{key, p}
-
-	pl = Placement{LAN: key, Slot: e.slot, New: !known}
-	if !c.Alone {
-		pl.Back, pl.Fore = l.around(i)
+	pl = Placement{Place: e.place, LAN: area.LAN, Alone: area.Alone, Slot: e.slot, New: !known}
+	if old, was := r.left[id]; was {
+		delete(r.left, id)
+		if pl.Moved = old.LAN != area.LAN; pl.Moved {
+			pl.Old = old
+		}
 	}
-	pl.Digest = digest(pl.Back, pl.Fore)
+	r.where[id] = spot{area.LAN, e.place, area.Alone}
+	if area.Alone {
+		pl.From, pl.Until = e.place, e.place
+	} else {
+		l.heard(c.RoundTrip)
+		l.around(&pl, e.place, r.avoided(now, id, c.Unreachable))
+	}
+	pl.Digest = digest(pl)
 	return pl, true
 }
 
-// find returns where in the order of the chain p stands, or would.
-func (l *lan) find(p endpoint.Place) (i int, here bool) {
-	return slices.BinarySearchFunc(l.entries, p, func(e entry, p endpoint.Place) int { return e.place.Compare(p) })
+// bare is a place with its address in the one form that package boundary uses.
+func bare(p endpoint.Place) endpoint.Place {
+	p.Addr = netip.AddrPortFrom(p.Addr.Addr().Unmap().WithZone(""), p.Addr.Port())
+	return p
 }
 
-// around returns the clients next to the one at i, nearest first.
-func (l *lan) around(i int) (back, fore []endpoint.Place) {
-	first, end := max(0, i-Candidates), min(len(l.entries), i+1+Candidates)
-	back, fore = slices.Grow(back, i-first), slices.Grow(fore, end-i-1)
-	for j := i - 1; j >= first; j-- {
-		back = append(back, l.entries[j].place)
+// avoided returns the peers that the client is not to be named: those that it
+// cannot dial now, and those that it could not a while ago.
+func (r *Roster) avoided(now time.Time, id endpoint.ID, unreachable []endpoint.ID) []shun {
+	list := r.avoid[id]
+	if len(list) == 0 && len(unreachable) == 0 {
+		return nil
 	}
-	for j := i + 1; j < end; j++ {
-		fore = append(fore, l.entries[j].place)
+	list = slices.DeleteFunc(list, func(s shun) bool {
+		return !now.Before(s.until) || slices.Contains(unreachable, s.peer)
+	})
+	for _, peer := range unreachable {
+		list = append(list, shun{peer, now.Add(avoidFor)})
 	}
-	return back, fore
-}
-
-// take hands out the slot that the client had, or else the one it claims if
-// that is free, or else the lowest free one.
-func (l *lan) take(c Claim) (answer.Slot, bool) {
-	if slot, was := l.left[c.Place.ID]; was {
-		l.wake(slot, c.Place.ID)
-		l.used.Add(slot)
-		return slot, true
+	if n := len(list) - avoidMax; n > 0 {
+		list = slices.Delete(list, 0, n)
 	}
-	if _, rests := l.resting[c.Slot]; c.HasSlot && !rests && !l.used.Has(c.Slot) {
-		l.used.Add(c.Slot)
-		return c.Slot, true
+	if len(list) == 0 {
+		delete(r.avoid, id)
+	} else {
+		r.avoid[id] = list
 	}
-	for s := int(l.lowest); s < answer.SlotMax; s++ {
-		slot := answer.Slot(s)
-		if _, rests := l.resting[slot]; rests {
-			continue
-		}
-		if !l.used.Has(slot) {
-			l.used.Add(slot)
-			if slot == l.lowest {
-				l.lowest++
-			}
-			return slot, true
-		}
-		if slot == l.lowest {
-			l.lowest++
-		}
-	}
-	return 0, false
-}
-
-// wake ends a slot's rest.
-func (l *lan) wake(slot answer.Slot, of endpoint.ID) {
-	delete(l.resting, slot)
-	delete(l.left, of)
+	return list
 }
 
 func (r *Roster) remove(now time.Time, id endpoint.ID) {
-	old := r.where[id]
-	l := r.lans[old.lan]
-	i, _ := l.find(old.place)
-	slot := l.entries[i].slot
-	l.entries = slices.Delete(l.entries, i, i+1)
-	l.used = l.used.Minus(answer.SetOf(slot))
-	l.resting[slot], l.left[id] = now.Add(slotRest), slot
-	l.lowest = min(l.lowest, slot)
+	at := r.where[id]
+	l := r.lans[at.lan]
+	slot := l.drop(at).slot
+	l.slots.rest(id, slot, now.Add(slotRest))
+	r.left[id] = Seat{at.lan, slot}
 	delete(r.where, id)
+	delete(r.avoid, id)
 }
 
 // Expire takes clients off the roster that have not registered for StaleAfter
@@ -229,18 +208,16 @@ func (r *Roster) remove(now time.Time, id endpoint.ID) {
 func (r *Roster) Expire(now time.Time) []endpoint.ID {
 	var gone []endpoint.ID
 	for key, l := range r.lans {
-		for i := len(l.entries) - 1; i >= 0; i-- {
-			if e := l.entries[i]; now.Sub(e.seen) > StaleAfter {
-				gone = append(gone, e.place.ID)
-				r.remove(now, e.place.ID)
+		for _, id := range l.stale(now.Add(-StaleAfter)) {
+			gone = append(gone, id)
+			r.remove(now, id)
+		}
+		for _, id := range l.slots.wake(now) {
+			if r.left[id].LAN == key {
+				delete(r.left, id)
 			}
 		}
-		for id, slot := range l.left {
-			if !now.Before(l.resting[slot]) {
-				l.wake(slot, id)
-			}
-		}
-		if len(l.entries) == 0 && len(l.resting) == 0 {
+		if l.size == 0 && len(l.slots.resting) == 0 {
 			delete(r.lans, key)
 		}
 	}
@@ -248,22 +225,74 @@ func (r *Roster) Expire(now time.Time) []endpoint.ID {
 	return gone
 }
 
+// Held is a client's seat as it was written down at its last registration.
+type Held struct {
+	ID   endpoint.ID
+	Seat Seat
+	Seen time.Time
+}
+
+// Restore tells an empty roster what was known before the server ended: slots
+// rest for who held them, as if the server had not been away. Its clients have
+// gone on using them meanwhile, and nobody else may be given them.
+func (r *Roster) Restore(now time.Time, list []Held) {
+	// The last registration of all is about when the server ended. The youngest
+	// come first, for a slot may have been handed on.
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b Held) int { return b.Seen.Compare(a.Seen) })
+	var rests []Held
+	taken := map[Seat]bool{}
+	for _, h := range list {
+		if taken[h.Seat] || list[0].Seen.Sub(h.Seen) >= StaleAfter+slotRest {
+			continue
+		}
+		taken[h.Seat] = true
+		rests = append(rests, h)
+	}
+	for _, h := range slices.Backward(rests) { // what ends first comes first
+		l := r.lans[h.Seat.LAN]
+		if l == nil {
+			l = newLAN()
+			r.lans[h.Seat.LAN] = l
+		}
+		l.slots.rest(h.ID, h.Seat.Slot, now.Add(StaleAfter+slotRest-list[0].Seen.Sub(h.Seen)))
+		r.left[h.ID] = h.Seat
+	}
+}
+
+// SetBoundaries makes new rules hold: each client is placed by them at its next
+// registration, and stays where it is until then.
+func (r *Roster) SetBoundaries(b boundary.Boundaries) { r.bounds = b }
+
 // Boundaries say how far the roster's LANs reach.
-func (r *Roster) Boundaries() Boundaries { return r.bounds }
+func (r *Roster) Boundaries() boundary.Boundaries { return r.bounds }
 
 // LAN returns the LAN in which the client is registered.
 func (r *Roster) LAN(id endpoint.ID) (netip.Prefix, bool) {
-	s, ok := r.where[id]
-	return s.lan, ok
+	at, ok := r.where[id]
+	return at.lan, ok
+}
+
+// Speaks returns the LAN whose slots a client means: where it is registered, or
+// was last if it has not come since the server started, or else where it would
+// be placed.
+func (r *Roster) Speaks(place endpoint.Place, observed netip.Addr) netip.Prefix {
+	if at, ok := r.where[place.ID]; ok {
+		return at.lan
+	}
+	if seat, ok := r.left[place.ID]; ok {
+		return seat.LAN
+	}
+	return r.bounds.Find(observed, place.Addr.Addr()).LAN
 }
 
 // Slots returns, for each LAN, the slots of its registered clients.
 func (r *Roster) Slots() map[netip.Prefix]answer.Set {
 	all := make(map[netip.Prefix]answer.Set, len(r.lans))
 	for key, l := range r.lans {
-		if !l.used.Empty() {
+		if l.size > 0 {
 			// The set is copied: the roster goes on changing its own.
-			all[key] = l.used.Union(answer.Set{})
+			all[key] = l.slots.used.Union(answer.Set{})
 		}
 	}
 	return all
@@ -273,20 +302,76 @@ func (r *Roster) Slots() map[netip.Prefix]answer.Set {
 func (r *Roster) Len() int { return len(r.where) }
 
 // LANs is the number of LANs with a registered client.
-func (r *Roster) LANs() int { return len(r.Slots()) }
-
-func digest(lists ...[]endpoint.Place) uint64 {
-	h := fnv.New64a()
-	b := make([]byte, 0, 1+Candidates*(16+2+len(endpoint.ID{})))
-	for _, list := range lists {
-		b = append(b[:0], byte(len(list)))
-		for _, p := range list {
-			a := p.Addr.Addr().As16()
-			b = append(b, a[:]...)
-			b = binary.BigEndian.AppendUint16(b, p.Addr.Port())
-			b = append(b, p.ID[:]...)
+func (r *Roster) LANs() int {
+	n := 0
+	for _, l := range r.lans {
+		if l.size > 0 {
+			n++
 		}
-		h.Write(b)
 	}
+	return n
+}
+
+// Chains is the number of chains that there should be: LANs, with those that
+// are cut counted by their segments, and those who are alone each by itself.
+func (r *Roster) Chains() int {
+	n := 0
+	for _, l := range r.lans {
+		n += len(l.alone)
+		if l.size > len(l.alone) {
+			n += len(l.segments)
+		}
+	}
+	return n
+}
+
+func digest(pl Placement) uint64 {
+	h := fnv.New64a()
+	b := make([]byte, 0, 3+(3*Candidates+2)*placeSize+8)
+	for _, list := range [][]endpoint.Place{pl.Back, pl.Fore, pl.Across} {
+		b = append(b, byte(len(list)))
+		for _, p := range list {
+			b = appendPlace(b, p)
+		}
+	}
+	b = appendPlace(appendPlace(b, pl.From), pl.Until)
+	b = binary.BigEndian.AppendUint64(b, Tag(pl.LAN))
+	h.Write(b)
 	return max(h.Sum64(), 1)
+}
+
+const placeSize = 16 + 2 + len(endpoint.ID{})
+
+func appendPlace(b []byte, p endpoint.Place) []byte {
+	a := p.Addr.Addr().As16()
+	b = append(b, a[:]...)
+	b = binary.BigEndian.AppendUint16(b, p.Addr.Port())
+	return append(b, p.ID[:]...)
+}
+
+// Seat is where a client is registered, or was last, while its slot rests.
+func (r *Roster) Seat(id endpoint.ID) (Seat, bool) {
+	at, ok := r.where[id]
+	if !ok {
+		seat, left := r.left[id]
+		return seat, left
+	}
+	l := r.lans[at.lan]
+	if at.alone {
+		return Seat{at.lan, l.alone[id].slot}, true
+	}
+	s, i, _ := l.find(at.place)
+	return Seat{at.lan, l.segments[s].entries[i].slot}, true
+}
+
+// hopUsual is the one-way time of a hop where it is not known: that of a wired
+// LAN, with processing.
+const hopUsual = time.Millisecond
+
+// Hop is the one-way time between two neighbours of a LAN.
+func (r *Roster) Hop(key netip.Prefix) time.Duration {
+	if l := r.lans[key]; l != nil && l.trip > 0 {
+		return l.trip / 2
+	}
+	return hopUsual
 }

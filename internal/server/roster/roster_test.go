@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"catenary/internal/answer"
+	"catenary/internal/boundary"
 	"catenary/internal/endpoint"
 
 	"pgregory.net/rapid"
@@ -31,49 +32,69 @@ func mustRegister(t testing.TB, r *Roster, now time.Time, p endpoint.Place) Plac
 	return pl
 }
 
-// A model says in the simplest words what a roster must do.
+// A model says in the simplest words what a roster must do, as long as no LAN
+// is cut.
 type model struct {
-	here map[endpoint.ID]member
-	left map[netip.Prefix]map[endpoint.ID]rest // slots that are kept for who had them
+	bounds boundary.Boundaries
+	here   map[endpoint.ID]member
+	left   map[netip.Prefix]map[endpoint.ID]kept // slots that are kept for who had them
+	last   map[endpoint.ID]Seat                  // where who is not here was last
+	avoid  map[endpoint.ID]map[endpoint.ID]time.Time
 }
 
 type member struct {
 	place endpoint.Place
 	lan   netip.Prefix
+	alone bool
 	slot  answer.Slot
 	seen  time.Time
 }
 
-type rest struct {
+type kept struct {
 	slot  answer.Slot
 	until time.Time
 }
 
 func newModel() *model {
-	return &model{map[endpoint.ID]member{}, map[netip.Prefix]map[endpoint.ID]rest{}}
+	return &model{
+		DefaultBoundaries, map[endpoint.ID]member{}, map[netip.Prefix]map[endpoint.ID]kept{},
+		map[endpoint.ID]Seat{}, map[endpoint.ID]map[endpoint.ID]time.Time{},
+	}
 }
 
 func (m *model) register(now time.Time, c Claim) Placement {
-	lan := DefaultBoundaries.LAN(c.Place.Addr.Addr())
-	if c.Alone {
-		lan = netip.PrefixFrom(c.Place.Addr.Addr(), c.Place.Addr.Addr().BitLen())
-	}
-	old, known := m.here[c.Place.ID]
-	if known && old.lan != lan {
-		m.remove(now, c.Place.ID)
+	id := c.Place.ID
+	area := m.bounds.Find(c.Observed, c.Place.Addr.Addr())
+	old, known := m.here[id]
+	if known && old.lan != area.LAN {
+		m.remove(now, id)
 		known = false
 	}
 	slot := old.slot
 	if !known {
-		slot = m.slotFor(lan, c)
-		delete(m.left[lan], c.Place.ID)
+		slot = m.slotFor(area.LAN, c)
+		delete(m.left[area.LAN], id)
 	}
-	m.here[c.Place.ID] = member{c.Place, lan, slot, now}
-	pl := Placement{LAN: lan, Slot: slot, New: !known}
-	if c.Alone {
+	m.here[id] = member{c.Place, area.LAN, area.Alone, slot, now}
+	pl := Placement{Place: c.Place, LAN: area.LAN, Alone: area.Alone, Slot: slot, New: !known}
+	if last, was := m.last[id]; was && last.LAN != area.LAN {
+		pl.Moved, pl.Old = true, last
+	}
+	delete(m.last, id)
+	if area.Alone {
+		pl.From, pl.Until = c.Place, c.Place
 		return pl
 	}
-	for _, p := range m.inOrder(lan) {
+	if m.avoid[id] == nil {
+		m.avoid[id] = map[endpoint.ID]time.Time{}
+	}
+	for _, peer := range c.Unreachable {
+		m.avoid[id][peer] = now.Add(2 * time.Minute)
+	}
+	for _, p := range m.inOrder(area.LAN) {
+		if now.Before(m.avoid[id][p.ID]) {
+			continue
+		}
 		switch order := p.Compare(c.Place); {
 		case order < 0:
 			pl.Back = append([]endpoint.Place{p}, pl.Back...)
@@ -114,9 +135,11 @@ func (m *model) remove(now time.Time, id endpoint.ID) {
 	o := m.here[id]
 	delete(m.here, id)
 	if m.left[o.lan] == nil {
-		m.left[o.lan] = map[endpoint.ID]rest{}
+		m.left[o.lan] = map[endpoint.ID]kept{}
 	}
-	m.left[o.lan][id] = rest{o.slot, now.Add(time.Hour)}
+	m.left[o.lan][id] = kept{o.slot, now.Add(time.Hour)}
+	m.last[id] = Seat{o.lan, o.slot}
+	delete(m.avoid, id)
 }
 
 func (m *model) expire(now time.Time) []endpoint.ID {
@@ -127,10 +150,13 @@ func (m *model) expire(now time.Time) []endpoint.ID {
 			m.remove(now, id)
 		}
 	}
-	for _, left := range m.left {
+	for lan, left := range m.left {
 		for id, r := range left {
 			if !now.Before(r.until) {
 				delete(left, id)
+				if m.last[id].LAN == lan {
+					delete(m.last, id)
+				}
 			}
 		}
 	}
@@ -141,7 +167,7 @@ func (m *model) expire(now time.Time) []endpoint.ID {
 func (m *model) inOrder(lan netip.Prefix) []endpoint.Place {
 	var out []endpoint.Place
 	for _, o := range m.here {
-		if o.lan == lan {
+		if o.lan == lan && !o.alone {
 			out = append(out, o.place)
 		}
 	}
@@ -161,24 +187,64 @@ func (m *model) slots() map[netip.Prefix]answer.Set {
 // LANs: so they move, share addresses, and claim each other's slots.
 func drawClaim(t *rapid.T) Claim {
 	addr := []string{"10.0.0.%d", "10.0.1.%d", "2001:db8::%d"}[rapid.IntRange(0, 2).Draw(t, "lan")]
-	c := Claim{
-		Place: endpoint.Place{
-			Addr: netip.AddrPortFrom(
-				netip.MustParseAddr(fmt.Sprintf(addr, rapid.IntRange(1, 30).Draw(t, "host"))),
-				uint16(rapid.IntRange(17472, 17473).Draw(t, "port"))),
-			ID: client(rapid.IntRange(1, 40).Draw(t, "client")),
-		},
-		Alone: rapid.IntRange(0, 9).Draw(t, "alone") == 0,
+	c := Claim{Place: endpoint.Place{
+		Addr: netip.AddrPortFrom(
+			netip.MustParseAddr(fmt.Sprintf(addr, rapid.IntRange(1, 30).Draw(t, "host"))),
+			uint16(rapid.IntRange(17472, 17473).Draw(t, "port"))),
+		ID: client(rapid.IntRange(1, 40).Draw(t, "client")),
+	}}
+	c.Observed = c.Place.Addr.Addr()
+	if rapid.IntRange(0, 9).Draw(t, "translated") == 0 {
+		c.Observed = netip.MustParseAddr(rapid.SampledFrom([]string{"203.0.113.7", "10.0.0.9", "10.0.1.0"}).Draw(t, "observed"))
 	}
 	if c.HasSlot = rapid.Bool().Draw(t, "claims"); c.HasSlot {
 		c.Slot = answer.Slot(rapid.IntRange(0, 45).Draw(t, "slot"))
 	}
+	for range rapid.IntRange(-3, 3).Draw(t, "unreachable") {
+		c.Unreachable = append(c.Unreachable, client(rapid.IntRange(1, 40).Draw(t, "peer")))
+	}
 	return c
 }
 
-// TestAgainstModel: whatever clients come, move, fall silent and come back, a
-// roster does what the model does; and the digest changes when the lists do,
-// and only then.
+// rules are boundaries of which one or the other may hold at a time.
+var rules = []boundary.Boundaries{
+	DefaultBoundaries,
+	made(boundary.Mask{IPv4: 22, IPv6: 0}),
+	made(boundary.DefaultMask, boundary.Subnet{Kind: boundary.Isolated, Networks: nets("10.0.0.8/29", "10.0.1.1/32")}),
+	made(boundary.DefaultMask, boundary.Subnet{Kind: boundary.Separated, Networks: nets("10.0.0.0/28", "10.0.0.0/22")}),
+	made(boundary.DefaultMask, boundary.Subnet{Kind: boundary.Intentional, Neighborhood: "x", Networks: nets("203.0.113.7/32", "10.0.1.0/28", "2001:db8::/32")}),
+}
+
+func nets(texts ...string) (list []netip.Prefix) {
+	for _, text := range texts {
+		list = append(list, netip.MustParsePrefix(text))
+	}
+	return list
+}
+
+// made makes boundaries of one subnet for each network, but one for all if it
+// is intentional.
+func made(m boundary.Mask, list ...boundary.Subnet) boundary.Boundaries {
+	var all []boundary.Subnet
+	for _, s := range list {
+		if s.Kind == boundary.Intentional {
+			all = append(all, s)
+			continue
+		}
+		for _, p := range s.Networks {
+			all = append(all, boundary.Subnet{Kind: s.Kind, Networks: []netip.Prefix{p}})
+		}
+	}
+	b, err := boundary.New(m, all)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// TestAgainstModel: whatever clients come, move, fall silent and come back, and
+// whatever boundaries hold meanwhile, a roster does what the model does; and
+// the digest changes when the lists do, and only then.
 func TestAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r, m, now := New(DefaultBoundaries), newModel(), start
@@ -191,7 +257,7 @@ func TestAgainstModel(t *testing.T) {
 			if !ok || fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Fatalf("%+v registers as\n%v (%v), want\n%v", c, got, ok, want)
 			}
-			text := fmt.Sprint(got.Back, got.Fore)
+			text := fmt.Sprint(got.LAN, got.Back, got.Fore, got.Across, got.From, got.Until)
 			if d, seen := digests[text]; seen && d != got.Digest || got.Digest == 0 {
 				t.Fatalf("the same lists have digests %x and %x", d, got.Digest)
 			}
@@ -204,7 +270,12 @@ func TestAgainstModel(t *testing.T) {
 			"register": register,
 			"again":    register, // most of what happens
 			"and once": register,
+			"and more": register,
 			"wait":     func(t *rapid.T) { now = now.Add(time.Duration(rapid.IntRange(0, 150).Draw(t, "s")) * time.Second) },
+			"boundaries": func(t *rapid.T) {
+				m.bounds = rapid.SampledFrom(rules).Draw(t, "rules")
+				r.SetBoundaries(m.bounds)
+			},
 			"expire": func(t *rapid.T) {
 				if rapid.IntRange(0, 9).Draw(t, "late") == 0 {
 					now = now.Add(time.Hour)
@@ -213,7 +284,7 @@ func TestAgainstModel(t *testing.T) {
 					t.Fatalf("%v expire, want %v", got, want)
 				}
 			},
-			"": func(t *rapid.T) { compare(t, r, m) },
+			"": func(t *rapid.T) { compare(t, r, m); checkShape(t, r) },
 		})
 	})
 }
@@ -238,60 +309,6 @@ func compare(t *rapid.T, r *Roster, m *model) {
 		lan, ok := r.LAN(client(n))
 		if o, here := m.here[client(n)]; ok != here || lan != o.lan {
 			t.Fatalf("client %d is in %v (%v), want %v (%v)", n, lan, ok, o.lan, here)
-		}
-	}
-}
-
-// TestServerRestart: a roster that starts empty gives every client the slot
-// that it has held, in whatever order they come back.
-func TestServerRestart(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		before, held := New(DefaultBoundaries), map[endpoint.Place]answer.Slot{}
-		clients := rapid.IntRange(1, 60).Draw(t, "clients")
-		for n := range clients {
-			p := at(fmt.Sprintf("10.0.%d.%d", n%2, n+1), n)
-			pl, _ := before.Register(start, Claim{Place: p})
-			held[p] = pl.Slot
-		}
-		for p := range held { // some go for good: holes must stay holes
-			if rapid.IntRange(0, 4).Draw(t, "goes") == 0 {
-				delete(held, p)
-			}
-		}
-		places := make([]endpoint.Place, 0, len(held))
-		for p := range held {
-			places = append(places, p)
-		}
-		slices.SortFunc(places, endpoint.Place.Compare)
-		after := New(DefaultBoundaries)
-		for _, p := range rapid.Permutation(places).Draw(t, "order") {
-			pl, ok := after.Register(start, Claim{Place: p, Slot: held[p], HasSlot: true})
-			if !ok || pl.Slot != held[p] || !pl.New {
-				t.Fatalf("%v held slot %d and gets %d", p, held[p], pl.Slot)
-			}
-		}
-	})
-}
-
-func TestBoundaries(t *testing.T) {
-	for _, tt := range []struct {
-		bounds Boundaries
-		addr   string
-		want   string
-	}{
-		{DefaultBoundaries, "10.1.2.3", "10.1.2.0/24"},
-		{DefaultBoundaries, "::ffff:10.1.2.3", "10.1.2.0/24"},
-		{DefaultBoundaries, "2001:db8:1:2:3::4", "2001:db8:1:2::/64"},
-		{DefaultBoundaries, "fe80::1%eth0", "fe80::/64"},
-		{Boundaries{16, 48}, "10.1.2.3", "10.1.0.0/16"},
-		{Boundaries{16, 48}, "2001:db8:1:2:3::4", "2001:db8:1::/48"},
-		{Boundaries{32, 128}, "10.1.2.3", "10.1.2.3/32"},
-	} {
-		if got := tt.bounds.LAN(netip.MustParseAddr(tt.addr)); got.String() != tt.want {
-			t.Errorf("%s with %v is in %v, want %s", tt.addr, tt.bounds, got, tt.want)
-		}
-		if got := New(tt.bounds).Boundaries(); got != tt.bounds {
-			t.Errorf("boundaries %v", got)
 		}
 	}
 }
@@ -357,26 +374,33 @@ func TestStaleAndRest(t *testing.T) {
 // TestAlone: who cannot be dialled is nobody's neighbour, but has a slot.
 func TestAlone(t *testing.T) {
 	r := New(DefaultBoundaries)
+	behind := func(n int) Claim {
+		return Claim{Place: at(fmt.Sprintf("192.168.1.%d", n), n), Observed: netip.MustParseAddr("10.0.0.2")}
+	}
 	mustRegister(t, r, start, at("10.0.0.1", 1))
-	alone, ok := r.Register(start, Claim{Place: at("10.0.0.2", 2), Alone: true})
-	if !ok || len(alone.Back)+len(alone.Fore) != 0 || alone.LAN.String() != "10.0.0.2/32" || alone.Digest == 0 {
+	alone, ok := r.Register(start, behind(2))
+	if !ok || !alone.Alone || len(alone.Back)+len(alone.Fore) != 0 || alone.LAN.String() != "10.0.0.2/32" || alone.Digest == 0 {
 		t.Errorf("%+v", alone)
 	}
-	same, _ := r.Register(start, Claim{Place: at("10.0.0.2", 3), Alone: true})
+	if p := behind(2).Place; alone.From != p || alone.Until != p {
+		t.Errorf("somebody may stand next to it: from %v until %v", alone.From, alone.Until)
+	}
+	same, _ := r.Register(start, behind(3))
 	if same.Slot == alone.Slot || len(same.Back)+len(same.Fore) != 0 {
 		t.Errorf("two behind one address: %+v and %+v", alone, same)
 	}
 	if pl := mustRegister(t, r, start, at("10.0.0.3", 4)); len(pl.Back) != 1 || len(pl.Fore) != 0 {
 		t.Errorf("a neighbour is named %v and %v", pl.Back, pl.Fore)
 	}
-	if pl := mustRegister(t, r, start, at("10.0.0.2", 2)); !pl.New || len(pl.Back) != 1 || len(pl.Fore) != 1 {
+	pl := mustRegister(t, r, start, at("10.0.0.2", 2))
+	if !pl.New || len(pl.Back) != 1 || len(pl.Fore) != 1 || !pl.Moved || pl.Old != (Seat{alone.LAN, alone.Slot}) {
 		t.Errorf("no longer alone: %+v", pl)
 	}
 }
 
 // TestFull: a LAN has so many slots; who gets none is not half registered.
 func TestFull(t *testing.T) {
-	r := New(Boundaries{8, 64})
+	r := New(made(boundary.Mask{IPv4: 8, IPv6: 64}))
 	place := func(n int) endpoint.Place {
 		return at(fmt.Sprintf("10.%d.%d.%d", n>>16, n>>8&255, n&255), n)
 	}

@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/uptrace/bun"
 
+	"catenary/internal/answer"
 	"catenary/internal/endpoint"
 )
 
@@ -19,6 +21,8 @@ type Client struct {
 	Registered time.Time // zero: never since enrolment
 	// Incarnation and Sequence are the newest that the client has shown.
 	Incarnation, Sequence uint64
+	LAN                   netip.Prefix // at the last registration; the zero Prefix: unknown
+	Slot                  answer.Slot  // in it
 }
 
 type clientRow struct {
@@ -32,6 +36,8 @@ type clientRow struct {
 	Registered  int64
 	Incarnation int64
 	Sequence    int64
+	LAN         string
+	Slot        int
 }
 
 func (r clientRow) client() Client {
@@ -40,6 +46,9 @@ func (r clientRow) client() Client {
 		Incarnation: uint64(r.Incarnation), Sequence: uint64(r.Sequence),
 	}
 	copy(c.ID[:], r.ID)
+	if lan, err := netip.ParsePrefix(r.LAN); err == nil { // else it has never been written down
+		c.LAN, c.Slot = lan, answer.Slot(r.Slot)
+	}
 	return c
 }
 
@@ -67,20 +76,22 @@ type Touch struct {
 	Name                  string
 	Registered            time.Time
 	Incarnation, Sequence uint64
+	LAN                   netip.Prefix
+	Slot                  answer.Slot
 }
 
 // TouchClients notes registrations, all or none. One that is older than what
 // the record has, or of a client that is gone, changes nothing.
 func (s *Store) TouchClients(ctx context.Context, touches []Touch) error {
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-		st, err := tx.Tx.PrepareContext(ctx, `UPDATE clients SET name = ?, registered = ?, incarnation = ?, sequence = ?
+		st, err := tx.Tx.PrepareContext(ctx, `UPDATE clients SET name = ?, registered = ?, incarnation = ?, sequence = ?, lan = ?, slot = ?
 			WHERE id = ? AND registered <= ?`)
 		if err != nil {
 			return err
 		}
 		for _, t := range touches {
 			at := micros(t.Registered)
-			if _, err := st.ExecContext(ctx, t.Name, at, int64(t.Incarnation), int64(t.Sequence), t.ID[:], at); err != nil {
+			if _, err := st.ExecContext(ctx, t.Name, at, int64(t.Incarnation), int64(t.Sequence), lanText(t.LAN), t.Slot, t.ID[:], at); err != nil {
 				return err
 			}
 		}
@@ -90,4 +101,11 @@ func (s *Store) TouchClients(ctx context.Context, touches []Touch) error {
 		return failed(err, "registrations")
 	}
 	return nil
+}
+
+func lanText(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.String()
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -231,11 +232,13 @@ func TestClients(t *testing.T) {
 	}
 	must(t, enrolOne(two)) // the conflicts have used nothing up
 	must(t, s.TouchClients(ctx, []Touch{
-		{ID: one.ID, Name: "new", Registered: noon.Add(2 * time.Second), Incarnation: 1 << 63, Sequence: 2},
+		{ID: one.ID, Name: "new", Registered: noon.Add(2 * time.Second), Incarnation: 1 << 63, Sequence: 2, LAN: netip.MustParsePrefix("2001:db8::/64"), Slot: 65535},
 		{ID: endpoint.ID{9}, Name: "gone", Registered: noon},
-		{ID: one.ID, Name: "late", Registered: noon.Add(time.Second), Incarnation: 1, Sequence: 1},
+		{ID: one.ID, Name: "late", Registered: noon.Add(time.Second), Incarnation: 1, Sequence: 1, LAN: netip.MustParsePrefix("10.0.0.0/24"), Slot: 1},
+		{ID: two.ID, Name: "two", Registered: noon}, // nobody knows where
 	}))
 	one.Name, one.Registered, one.Incarnation, one.Sequence = "new", noon.Add(2*time.Second), 1<<63, 2
+	one.LAN, one.Slot, two.Registered = netip.MustParsePrefix("2001:db8::/64"), 65535, noon
 	got, err := s.ClientByID(ctx, one.ID)
 	must(t, err)
 	same(t, got, one)

@@ -3,6 +3,9 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"catenary/internal/endpoint"
 	"catenary/internal/fault"
@@ -52,7 +56,7 @@ func wantKind(t *testing.T, err error, k fault.Kind, text string) {
 
 func same[T any](t *testing.T, got, want T) {
 	t.Helper()
-	if d := cmp.Diff(want, got); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
 		t.Fatalf("-want +got\n%s", d)
 	}
 }
@@ -68,6 +72,7 @@ type everything struct {
 	Clients  []Client
 	Secrets  []Secret
 	Settings map[string]string
+	Subnets  []Subnet
 }
 
 func fill(t *testing.T, s *Store) {
@@ -90,6 +95,8 @@ func fill(t *testing.T, s *Store) {
 	must(t, s.Enrol(ctx, noon, []*Enrolment{e}))
 	must(t, e.Err)
 	must(t, s.SetSetting(ctx, "k", "v"))
+	_, err = s.EditSubnets(ctx, func(list []Subnet) ([]Subnet, error) { return append(list, london()), nil })
+	must(t, err)
 }
 
 func readAll(t *testing.T, s *Store) everything {
@@ -115,6 +122,8 @@ func readAll(t *testing.T, s *Store) everything {
 	must(t, err)
 	e.Settings, err = s.Settings(ctx)
 	must(t, err)
+	e.Subnets, err = s.Subnets(ctx)
+	must(t, err)
 	return e
 }
 
@@ -135,6 +144,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 		Clients:  []Client{{ID: endpoint.ID{1}, ComputerID: 1<<32 - 1, Name: "pc", Key: HashOf("key"), Enrolled: noon, Incarnation: 1<<64 - 1, Sequence: 3}},
 		Secrets:  []Secret{{Hash: HashOf("s"), Name: "bundle", Created: noon, Expires: noon.Add(time.Hour), Uses: 4}},
 		Settings: map[string]string{"k": "v"},
+		Subnets:  []Subnet{numbered(london(), 1)},
 	}
 	same(t, readAll(t, s), want)
 	must(t, s.Close())
@@ -186,15 +196,26 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// withNext returns this program's migrations and one more, and its version.
+func withNext(t *testing.T, next string) (files fstest.MapFS, version int) {
+	t.Helper()
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	must(t, err)
+	files = fstest.MapFS{}
+	for _, name := range names {
+		data, err := migrations.ReadFile(name)
+		must(t, err)
+		files[filepath.Base(name)] = &fstest.MapFile{Data: data}
+	}
+	version = len(names) + 1
+	files[fmt.Sprintf("%05d_next.sql", version)] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + next)}
+	return files, version
+}
+
 func TestMigrateExistingFile(t *testing.T) {
 	s := open(t)
 	fill(t, s)
-	ours, err := migrations.ReadFile("migrations/00001_first.sql")
-	must(t, err)
-	files := fstest.MapFS{
-		"00001_first.sql": {Data: ours},
-		"00002_next.sql":  {Data: []byte("-- +goose Up\nALTER TABLE users ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm';\n")},
-	}
+	files, next := withNext(t, "ALTER TABLE users ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm';\n")
 	for range 2 { // the second finds nothing to do
 		must(t, migrate(t.Context(), s.write.DB, files))
 	}
@@ -202,23 +223,18 @@ func TestMigrateExistingFile(t *testing.T) {
 	must(t, s.write.NewRaw("SELECT mood FROM users WHERE name = 'ann'").Scan(t.Context(), &mood))
 	same(t, mood, "calm")
 
-	// This program does not know version 2.
-	err = s.prepare(t.Context(), "catenary.db", 0)
-	wantKind(t, err, fault.Conflict, "catenary.db: its tables are of version 2 and this program knows 1")
+	// This program does not know that version.
+	err := s.prepare(t.Context(), "catenary.db", 0)
+	wantKind(t, err, fault.Conflict, fmt.Sprintf("catenary.db: its tables are of version %d and this program knows %d", next, next-1))
 }
 
 func TestMigrationThatFailsChangesNothing(t *testing.T) {
 	s := open(t)
-	ours, err := migrations.ReadFile("migrations/00001_first.sql")
-	must(t, err)
-	err = migrate(t.Context(), s.write.DB, fstest.MapFS{
-		"00001_first.sql": {Data: ours},
-		"00002_next.sql":  {Data: []byte("-- +goose Up\nALTER TABLE users ADD COLUMN mood TEXT;\nALTER TABLE nothing ADD COLUMN mood TEXT;\n")},
-	})
-	if err == nil {
+	files, _ := withNext(t, "ALTER TABLE users ADD COLUMN mood TEXT;\nALTER TABLE nothing ADD COLUMN mood TEXT;\n")
+	if migrate(t.Context(), s.write.DB, files) == nil {
 		t.Fatal("a wrong migration was applied")
 	}
-	must(t, s.prepare(t.Context(), "catenary.db", 0)) // still at version 1
+	must(t, s.prepare(t.Context(), "catenary.db", 0)) // still at its own version
 }
 
 func TestStoppedContext(t *testing.T) {

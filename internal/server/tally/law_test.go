@@ -112,11 +112,16 @@ func expected() map[netip.Prefix]answer.Set {
 
 // A counter is a tally, or what the controls below put in its place.
 type counter interface {
-	Take(netip.Prefix, answer.Report) Verdict
+	Take(time.Time, netip.Prefix, answer.Report) Verdict
 	Result() Result
 }
 
-func open(lim answer.Limits) *Tally { return New(7, start, start.Add(time.Minute), lim, expected()) }
+// limit is how long a sensor may run.
+const limit = 10 * time.Second
+
+func open(lim answer.Limits) *Tally {
+	return New(7, start, start.Add(time.Minute), limit, lim, expected())
+}
 
 // law tells a story to a counter and says which law of docs/protocol.md §5.4
 // it breaks: at every moment the rows count as many machines as are counted;
@@ -126,7 +131,7 @@ func law(c counter, s story) error {
 	arrived, pending := map[netip.Prefix]answer.Set{}, map[netip.Prefix]answer.Set{}
 	before := 0
 	for i, d := range s {
-		v := c.Take(d.lan, d.report)
+		v := c.Take(start, d.lan, d.report)
 		arrived[d.lan] = arrived[d.lan].Union(d.report.Bundle.Set)
 		pending[d.lan] = pending[d.lan].Union(d.report.Pending)
 		r := c.Result()
@@ -199,12 +204,12 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		s := drawStory(t, chain)
 		a, b := open(server), open(server)
 		for _, d := range s {
-			a.Take(d.lan, d.report)
+			a.Take(start, d.lan, d.report)
 			a.Result() // looks at it all the time
 		}
 		if len(s) > 0 {
 			for _, d := range rapid.Permutation(s).Draw(t, "other order") {
-				b.Take(d.lan, d.report)
+				b.Take(start, d.lan, d.report)
 			}
 		}
 		x, y := a.Result(), b.Result()
@@ -239,7 +244,7 @@ func TestNeverTwice(t *testing.T) {
 			b := machines(answer.ChainLimits, set)
 			b.Tainted = rapid.Bool().Draw(t, "tainted")
 			before := ta.lans[lanA].counted
-			v := ta.Take(lanA, answer.Report{Question: 7, Bundle: b})
+			v := ta.Take(start, lanA, answer.Report{Question: 7, Bundle: b})
 			counted := ta.lans[lanA].counted
 			if ok := v != Refused && set.Within(counted) || v == Refused && counted.Equal(before); !ok || !before.Within(counted) {
 				t.Fatalf("%v is %v: %v were counted, now %v", set, v, before, counted)
@@ -263,15 +268,15 @@ func TestLateRegistrations(t *testing.T) {
 				kept = append(kept, d)
 			}
 		}
-		late, early := New(7, start, start.Add(time.Minute), answer.ServerLimits, nil), open(answer.ServerLimits)
+		late, early := New(7, start, start.Add(time.Minute), limit, answer.ServerLimits, nil), open(answer.ServerLimits)
 		var steps []func()
 		for _, d := range kept {
-			early.Take(d.lan, d.report)
-			steps = append(steps, func() { late.Take(d.lan, d.report) })
+			early.Take(start, d.lan, d.report)
+			steps = append(steps, func() { late.Take(start, d.lan, d.report) })
 		}
 		for lan, set := range expected() {
 			for slot := range set.All() {
-				steps = append(steps, func() { late.Expect(lan, slot) })
+				steps = append(steps, func() { late.Expect(start, lan, slot) })
 			}
 		}
 		for _, step := range rapid.Permutation(steps).Draw(t, "order") {
@@ -294,10 +299,10 @@ type naive struct {
 	sets map[netip.Prefix]answer.Set
 }
 
-func (n *naive) Take(lan netip.Prefix, r answer.Report) Verdict {
+func (n *naive) Take(now time.Time, lan netip.Prefix, r answer.Report) Verdict {
 	n.sets[lan] = n.sets[lan].Union(r.Bundle.Set)
 	n.rows = answer.MergeRows(answer.ServerLimits, n.rows, r.Bundle.Rows)
-	return n.Tally.Take(lan, r)
+	return n.Tally.Take(now, lan, r)
 }
 
 func (n *naive) Result() Result {
@@ -310,11 +315,11 @@ func (n *naive) Result() Result {
 // what it cannot place, and says that it was a duplicate.
 type stubborn struct{ *Tally }
 
-func (s stubborn) Take(lan netip.Prefix, r answer.Report) Verdict {
+func (s stubborn) Take(now time.Time, lan netip.Prefix, r answer.Report) Verdict {
 	if r.Bundle.Set.Overlaps(s.lans[lan].counted) {
 		return Duplicate
 	}
-	return s.Tally.Take(lan, r)
+	return s.Tally.Take(now, lan, r)
 }
 
 // TestControls: the law above can be broken. A counter without the set rule

@@ -34,6 +34,7 @@ func (v Verdict) String() string {
 type Tally struct {
 	id              uint64
 	issued, expires time.Time
+	limit           time.Duration // how long a sensor may run
 	lim             answer.Limits
 	lans            map[netip.Prefix]*count
 	reports         int
@@ -48,8 +49,14 @@ type count struct {
 	expected answer.Set
 	counted  answer.Set
 	pending  answer.Set
+	gone     answer.Set      // dead, says a neighbour, or off
+	failed   answer.Set      // of the counted untainted bundles
+	stopped  answer.Set      // likewise
 	tainted  []answer.Bundle // counted; kept apart because they may be replaced
 	foreign  []answer.Report // waiting for their machines to register, oldest first
+
+	news  time.Time // when something was last heard, or asked again
+	round uint64    // how often it was asked again
 }
 
 // foreignMax bounds the reports of one LAN that wait for machines to register.
@@ -58,11 +65,11 @@ type count struct {
 const foreignMax = 32
 
 // New opens the tally of a question of which an answer is expected from the
-// given machines.
-func New(id uint64, issued, expires time.Time, lim answer.Limits, expected map[netip.Prefix]answer.Set) *Tally {
-	t := &Tally{id: id, issued: issued, expires: expires, lim: lim, lans: map[netip.Prefix]*count{}, version: 1}
+// given machines. The limit is how long a sensor may run there.
+func New(id uint64, issued, expires time.Time, limit time.Duration, lim answer.Limits, expected map[netip.Prefix]answer.Set) *Tally {
+	t := &Tally{id: id, issued: issued, expires: expires, limit: limit, lim: lim, lans: map[netip.Prefix]*count{}, version: 1}
 	for lan, set := range expected {
-		t.lans[lan] = &count{expected: set}
+		t.lans[lan] = &count{expected: set, news: issued}
 	}
 	return t
 }
@@ -70,21 +77,57 @@ func New(id uint64, issued, expires time.Time, lim answer.Limits, expected map[n
 // Expires reports until when a late machine may still answer.
 func (t *Tally) Expires() time.Time { return t.expires }
 
-// Expect adds a machine that registered after the question was asked.
-func (t *Tally) Expect(lan netip.Prefix, slot answer.Slot) {
+// Expect adds a machine that registered after the question was asked. It is
+// there, so it is not gone.
+func (t *Tally) Expect(now time.Time, lan netip.Prefix, slot answer.Slot) {
 	c := t.lan(lan)
+	if c.gone.Has(slot) {
+		c.gone = c.gone.Minus(answer.SetOf(slot))
+		c.news = now
+		t.changed()
+	}
 	if c.expected.Has(slot) {
 		return
 	}
 	c.expected = c.expected.Union(answer.SetOf(slot))
+	c.news = now
 	t.changed()
 	c.foreign = slices.DeleteFunc(c.foreign, func(r answer.Report) bool {
 		known := r.Bundle.Set.Within(c.expected)
 		if known {
-			t.take(c, r)
+			t.take(now, c, r)
 		}
 		return known
 	})
+}
+
+// Counted reports whether the machine's answer is counted.
+func (t *Tally) Counted(lan netip.Prefix, slot answer.Slot) bool {
+	c := t.lans[lan]
+	return c != nil && c.counted.Has(slot)
+}
+
+// Withdraw takes a machine out that is now expected elsewhere, or nowhere. One
+// that is counted stays.
+func (t *Tally) Withdraw(lan netip.Prefix, slot answer.Slot) {
+	c := t.lans[lan]
+	if c == nil || !c.expected.Has(slot) || c.counted.Has(slot) {
+		return
+	}
+	c.expected = c.expected.Minus(answer.SetOf(slot))
+	c.gone = c.gone.Minus(answer.SetOf(slot))
+	t.changed()
+}
+
+// Gone notes that a machine is off or dead: no answer is waited for, but one
+// that comes is counted.
+func (t *Tally) Gone(lan netip.Prefix, slot answer.Slot) {
+	c := t.lans[lan]
+	if c == nil || !c.expected.Has(slot) || c.counted.Has(slot) || c.gone.Has(slot) {
+		return
+	}
+	c.gone = c.gone.Union(answer.SetOf(slot))
+	t.changed()
 }
 
 func (t *Tally) lan(lan netip.Prefix) *count {
@@ -97,10 +140,10 @@ func (t *Tally) lan(lan netip.Prefix) *count {
 }
 
 // Take counts what a leader of the LAN reports.
-func (t *Tally) Take(lan netip.Prefix, r answer.Report) Verdict {
+func (t *Tally) Take(now time.Time, lan netip.Prefix, r answer.Report) Verdict {
 	c := t.lan(lan)
 	if r.Bundle.Set.Within(c.expected) {
-		return t.take(c, r)
+		return t.take(now, c, r)
 	}
 	if len(c.foreign) == foreignMax {
 		c.foreign = slices.Delete(c.foreign, 0, 1)
@@ -109,8 +152,9 @@ func (t *Tally) Take(lan netip.Prefix, r answer.Report) Verdict {
 	return Foreign
 }
 
-func (t *Tally) take(c *count, r answer.Report) Verdict {
+func (t *Tally) take(now time.Time, c *count, r answer.Report) Verdict {
 	t.reports++
+	c.news = now
 	t.changed()
 	c.pending = c.pending.Union(r.Pending.Minus(r.Pending.Minus(c.expected)))
 	b := r.Bundle
@@ -125,10 +169,12 @@ func (t *Tally) take(c *count, r answer.Report) Verdict {
 		verdict = Replaced
 	}
 	c.counted = c.counted.Union(b.Set)
+	c.gone = c.gone.Minus(b.Set)
 	if b.Tainted {
 		c.tainted = append(c.tainted, b)
 		return verdict
 	}
+	c.failed, c.stopped = c.failed.Union(b.Failed), c.stopped.Union(b.Stopped)
 	t.parts = append(t.parts, b.Rows)
 	t.counts = t.counts.Add(b.Counts)
 	return verdict
@@ -201,13 +247,36 @@ func (t *Tally) Progress() Progress {
 	}
 	sum := t.counts
 	for _, c := range t.lans {
-		p.Expected += c.expected.Len()
+		gone := c.gone.Minus(c.counted).Len()
+		p.Expected += c.expected.Len() - gone
+		p.Gone += gone
 		p.Answered += c.counted.Len()
-		p.Pending += c.pending.Minus(c.counted).Len()
+		p.Pending += c.pending.Minus(c.counted).Minus(c.gone).Len()
+		p.Rounds = max(p.Rounds, int(c.round))
 		for _, b := range c.tainted {
 			sum = sum.Add(b.Counts)
 		}
 	}
-	p.Passed, p.Errors, p.NoResults = int(sum.Passed), int(sum.Errors), int(sum.NoResults)
+	p.Passed, p.Errors, p.Stopped, p.NoResults = int(sum.Passed), int(sum.Errors), int(sum.Stopped), int(sum.NoResults)
 	return p
+}
+
+// Accounts says of every machine what became of the question, by LAN.
+func (t *Tally) Accounts() []Account {
+	all := make([]Account, 0, len(t.lans))
+	for lan, c := range t.lans {
+		failed, stopped := c.failed, c.stopped
+		for _, b := range c.tainted {
+			failed, stopped = failed.Union(b.Failed), stopped.Union(b.Stopped)
+		}
+		rest := c.expected.Minus(c.counted)
+		a := Account{
+			LAN: lan, Answered: c.counted.Minus(failed), Failed: failed.Minus(stopped), Stopped: stopped,
+			Gone: c.gone.Minus(c.counted), Running: c.pending.Minus(c.counted).Minus(c.gone),
+		}
+		a.Missing = rest.Minus(a.Gone).Minus(a.Running)
+		all = append(all, a)
+	}
+	slices.SortFunc(all, func(a, b Account) int { return a.LAN.Compare(b.LAN) })
+	return all
 }

@@ -56,7 +56,7 @@ func TestSetRule(t *testing.T) {
 		for step := range strings.SplitSeq(steps, ";") {
 			slots, want, _ := strings.Cut(step, ":")
 			slots, tainted := strings.CutPrefix(strings.TrimSpace(slots), "~")
-			if got := ta.Take(lanA, report(slots, tainted)); got.String() != strings.TrimSpace(want) {
+			if got := ta.Take(start, lanA, report(slots, tainted)); got.String() != strings.TrimSpace(want) {
 				t.Errorf("%s: %q is %v, want %s", tt.name, step, got, want)
 			}
 		}
@@ -73,17 +73,17 @@ func TestSetRule(t *testing.T) {
 func TestForeign(t *testing.T) {
 	ta := open(answer.ServerLimits)
 	before := ta.Result()
-	if v := ta.Take(netip.MustParsePrefix("10.9.9.0/24"), report("1", false)); v != Foreign {
+	if v := ta.Take(start, netip.MustParsePrefix("10.9.9.0/24"), report("1", false)); v != Foreign {
 		t.Errorf("a bundle of an unknown LAN is %v", v)
 	}
-	if v := ta.Take(lanA, report("14", false)); v != Foreign {
+	if v := ta.Take(start, lanA, report("14", false)); v != Foreign {
 		t.Errorf("a bundle of a machine that was not asked is %v", v)
 	}
 	if after := ta.Result(); after.Progress != before.Progress || len(after.Rows.List) != 0 {
 		t.Errorf("strangers change the tally to %+v", after)
 	}
 	// Slots of two LANs have nothing to do with each other.
-	if a, b := ta.Take(lanA, report("1 2", false)), ta.Take(lanB, report("2 3", false)); a != Counted || b != Counted {
+	if a, b := ta.Take(start, lanA, report("1 2", false)), ta.Take(start, lanB, report("2 3", false)); a != Counted || b != Counted {
 		t.Errorf("%v in one LAN, %v in the other", a, b)
 	}
 	if r := ta.Result(); r.Answered != 4 || r.Expected != 28 {
@@ -96,23 +96,23 @@ func TestForeign(t *testing.T) {
 func TestForeignWaits(t *testing.T) {
 	ta := open(answer.ServerLimits)
 	for _, slots := range []string{"1 20", "30 31"} {
-		if v := ta.Take(lanA, report(slots, false)); v != Foreign {
+		if v := ta.Take(start, lanA, report(slots, false)); v != Foreign {
 			t.Fatalf("%s is %v", slots, v)
 		}
 	}
-	ta.Expect(lanA, 30)
+	ta.Expect(start, lanA, 30)
 	if r := ta.Result(); r.Answered != 0 || r.Reports != 0 {
 		t.Errorf("counted too early: %+v", r.Progress)
 	}
-	ta.Expect(lanA, 20)
+	ta.Expect(start, lanA, 20)
 	if r := ta.Result(); r.Answered != 2 || r.Reports != 1 || total(r.Rows) != 2 {
 		t.Errorf("%+v, want the machines 1 and 20", r.Progress)
 	}
 	for slot := range foreignMax { // the one of 30 and 31 has to go
-		ta.Take(lanA, report(fmt.Sprint(100+slot), false))
+		ta.Take(start, lanA, report(fmt.Sprint(100+slot), false))
 	}
-	ta.Expect(lanA, 31)
-	ta.Expect(lanA, 100)
+	ta.Expect(start, lanA, 31)
+	ta.Expect(start, lanA, 100)
 	if r := ta.Result(); r.Answered != 3 {
 		t.Errorf("%+v, want the machines 1, 20 and 100", r.Progress)
 	}
@@ -124,18 +124,18 @@ func TestExpect(t *testing.T) {
 	lan := netip.MustParsePrefix("10.9.9.0/24")
 	ta := open(answer.ServerLimits)
 	version := ta.Progress().Version
-	ta.Expect(lan, 3)
-	ta.Expect(lanA, 20)
+	ta.Expect(start, lan, 3)
+	ta.Expect(start, lanA, 20)
 	if p := ta.Progress(); p.Expected != 30 || p.Version != version+2 {
 		t.Errorf("%+v", p)
 	}
-	ta.Expect(lanA, 20)
-	ta.Expect(lanA, 1)
+	ta.Expect(start, lanA, 20)
+	ta.Expect(start, lanA, 1)
 	if p := ta.Progress(); p.Expected != 30 || p.Version != version+2 {
 		t.Errorf("expecting a machine again: %+v", p)
 	}
 	for l, slots := range map[netip.Prefix]string{lan: "3", lanA: "1 20"} {
-		if v := ta.Take(l, report(slots, false)); v != Counted {
+		if v := ta.Take(start, l, report(slots, false)); v != Counted {
 			t.Errorf("%s of %v is %v", slots, l, v)
 		}
 	}
@@ -144,30 +144,30 @@ func TestExpect(t *testing.T) {
 // TestExpectKeepsItsCallersSet: the sets that New was given stay as they were.
 func TestExpectKeepsItsCallersSet(t *testing.T) {
 	given := expected()
-	ta := New(7, start, start, answer.ServerLimits, given)
-	ta.Expect(lanA, 40)
+	ta := New(7, start, start, limit, answer.ServerLimits, given)
+	ta.Expect(start, lanA, 40)
 	if given[lanA].Has(40) {
 		t.Error("the caller's set has changed")
 	}
 }
 
 func TestProgress(t *testing.T) {
-	ta := New(7, start, start.Add(time.Minute), answer.ServerLimits, map[netip.Prefix]answer.Set{lanA: set("0 1 2")})
+	ta := New(7, start, start.Add(time.Minute), limit, answer.ServerLimits, map[netip.Prefix]answer.Set{lanA: set("0 1 2")})
 	if p := ta.Progress(); p.Question != 7 || !p.Issued.Equal(start) || !ta.Expires().Equal(start.Add(time.Minute)) || !p.Expires.Equal(ta.Expires()) || p.Version == 0 {
 		t.Errorf("%+v", p)
 	}
 	r := report("0", false)
 	r.Pending = set("0 1 50") // 0 has answered meanwhile, 50 is a stranger
-	ta.Take(lanA, r)
+	ta.Take(start, lanA, r)
 	p := ta.Progress()
 	if p.Pending != 1 || p.Reports != 1 || p.Answered != 1 || p.Complete() {
 		t.Errorf("%+v", p)
 	}
-	ta.Take(lanA, answer.Report{Question: 7, Pending: set("2")})
+	ta.Take(start, lanA, answer.Report{Question: 7, Pending: set("2")})
 	if p := ta.Progress(); p.Pending != 2 || p.Reports != 2 {
 		t.Errorf("a report without a bundle: %+v", p)
 	}
-	ta.Take(lanA, report("1 2", false))
+	ta.Take(start, lanA, report("1 2", false))
 	if p := ta.Progress(); p.Pending != 0 || p.Answered != 3 || !p.Complete() {
 		t.Errorf("%+v", p)
 	}
@@ -180,17 +180,17 @@ func TestProgress(t *testing.T) {
 // does not change any more.
 func TestResultIsKept(t *testing.T) {
 	ta := open(answer.ServerLimits)
-	ta.Take(lanA, report("0 1 2", false))
+	ta.Take(start, lanA, report("0 1 2", false))
 	first := ta.Result()
 	again := ta.Result()
 	if first.Progress != again.Progress || &first.Rows.List[0] != &again.Rows.List[0] {
 		t.Error("the rows are merged twice for one look")
 	}
 	want := fmt.Sprint(first)
-	ta.Take(lanA, report("3 4 5 6 7", false))
-	ta.Take(lanB, report("3 4 5", true))
+	ta.Take(start, lanA, report("3 4 5 6 7", false))
+	ta.Take(start, lanB, report("3 4 5", true))
 	second := ta.Result()
-	ta.Take(lanB, report("3 4 5 6", false))
+	ta.Take(start, lanB, report("3 4 5 6", false))
 	if got := ta.Result(); fmt.Sprint(first) != want || second.Answered != 11 || got.Answered != 12 || got.Version != second.Version+1 {
 		t.Errorf("first %v (was %s), then %+v and %+v", first, want, second.Progress, got.Progress)
 	}
@@ -236,9 +236,9 @@ func BenchmarkQuestion(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				ta := New(7, start, start, answer.ServerLimits, all)
+				ta := New(7, start, start, limit, answer.ServerLimits, all)
 				for i, d := range deliveries {
-					ta.Take(d.lan, d.report)
+					ta.Take(start, d.lan, d.report)
 					if (i+1)%(len(deliveries)/bb.looks) == 0 {
 						ta.Result()
 					}

@@ -1,0 +1,235 @@
+package node
+
+import (
+	"time"
+
+	"catenary/internal/answer"
+	"catenary/internal/chain"
+	"catenary/internal/endpoint"
+	"catenary/internal/sweep"
+	"catenary/internal/wire"
+)
+
+// stepChain lets chain decide, carries its decisions out, and tells sweep if
+// another link than before leads in front or behind.
+func (n *Node) stepChain(now time.Time, ev chain.Event) {
+	for _, ef := range n.chain.Step(now, ev) {
+		switch ef := ef.(type) {
+		case chain.Dial:
+			n.emit(Dial{ef.Conn, ef.Peer, n.hello(ef)})
+		case chain.Admit:
+			id := n.greeted[ef.Conn].id
+			n.emit(Admit{ef.Conn, wire.HelloOK{
+				Incarnation: n.cfg.Incarnation, Heard: n.heardOf(id), Known: n.sweep.Live(wire.KnownMax),
+			}})
+		case chain.Refuse:
+			n.refuse(ef)
+		case chain.Check:
+			n.pings++
+			n.checking[ef.Side] = true
+			n.emit(Send{n.held[ef.Side].conn, wire.Ping{Number: n.pings}})
+		case chain.Hangup:
+			delete(n.greeted, ef.Conn)
+			n.emit(Hangup{ef.Conn})
+		case chain.Dead:
+			n.bury([]endpoint.ID{ef.Place.ID})
+		case chain.Exhausted:
+			n.exhausted(now)
+		}
+	}
+	n.follow(now)
+}
+
+// follow tells sweep who stands next to the node, if that has changed.
+func (n *Node) follow(now time.Time) {
+	for _, s := range []chain.Side{chain.Back, chain.Fore} {
+		p, c := n.chain.Neighbour(s)
+		if n.held[s] == (held{c, p}) {
+			continue
+		}
+		n.held[s], n.checking[s] = held{c, p}, false
+		g := n.greeted[c]
+		delete(n.greeted, c)
+		life := sweep.Life{ID: p.Place.ID, Incarnation: g.incarnation}
+		if s == chain.Back {
+			n.stepSweep(now, sweep.Behind{Present: front(p) == sweep.Peer, Life: life})
+			continue
+		}
+		ahead := sweep.Ahead{Front: front(p), Known: g.known}
+		if ahead.Front == sweep.Peer {
+			ahead.Life = life
+		}
+		if g.heard.Incarnation == n.cfg.Incarnation {
+			ahead.Heard = g.heard.Seq
+		}
+		n.stepSweep(now, ahead)
+	}
+}
+
+func front(p chain.Peer) sweep.Front {
+	switch p {
+	case chain.Nobody:
+		return sweep.Nobody
+	case chain.Server:
+		return sweep.Server
+	}
+	return sweep.Peer
+}
+
+// heardOf is how far we have a client's answers.
+func (n *Node) heardOf(id endpoint.ID) wire.Heard {
+	incarnation, seq := n.sweep.Heard(id)
+	return wire.Heard{Incarnation: incarnation, Seq: seq}
+}
+
+func (n *Node) hello(d chain.Dial) wire.Hello {
+	h := wire.Hello{
+		Version: wire.Version, Place: n.cfg.Place, Incarnation: n.cfg.Incarnation,
+		Suspects: d.Suspects, Known: n.sweep.Live(wire.KnownMax), LAN: n.reg.lan,
+	}
+	switch {
+	case d.Peer == chain.Server && d.Side == chain.Back:
+		h.Role = wire.BackwardLeader
+	case d.Peer == chain.Server:
+		h.Role = wire.ForwardLeader
+	case d.Side == chain.Back:
+		h.Role = wire.Ahead // of whom we dial
+		h.Heard = n.heardOf(d.Peer.Place.ID)
+	default:
+		h.Role = wire.Behind
+	}
+	return h
+}
+
+func (n *Node) up(now time.Time, ev Up) {
+	if n.witnessUp(ev.Conn) {
+		return
+	}
+	n.greeted[ev.Conn] = greeting{incarnation: ev.Reply.Incarnation, heard: ev.Reply.Heard, known: ev.Reply.Known}
+	n.stepChain(now, chain.Up{Conn: ev.Conn})
+}
+
+func (n *Node) failed(now time.Time, ev Failed) {
+	if n.witnessOver(ev.Conn) {
+		return
+	}
+	failed := chain.Failed{Conn: ev.Conn, Refused: ev.Refusal.Reason != 0, Later: ev.Refusal.Reason == wire.TryLater}
+	if ev.Refusal.Reason == wire.Nearer && ev.Refusal.Peer != (endpoint.Place{}) {
+		failed.Nearer = chain.PeerAt(ev.Refusal.Peer)
+	}
+	n.stepChain(now, failed)
+}
+
+func (n *Node) knock(now time.Time, k Knock) {
+	h := k.Hello
+	var side chain.Side
+	switch {
+	case h.LAN != n.reg.lan:
+		// Its slots mean other machines than ours. One of us learns that it has
+		// moved when it registers.
+		n.emit(Refuse{k.Conn, wire.Refused{Reason: wire.TryLater, Text: "this client is in another LAN"}})
+		return
+	case h.Role == wire.Behind:
+		side = chain.Back
+	case h.Role == wire.Ahead:
+		side = chain.Fore
+	default:
+		n.emit(Refuse{k.Conn, wire.Refused{Reason: wire.Malformed, Text: "a client takes only neighbours"}})
+		return
+	}
+	n.greeted[k.Conn] = greeting{h.Place.ID, h.Incarnation, h.Heard, h.Known}
+	n.stepChain(now, chain.Knock{Conn: k.Conn, Side: side, Peer: h.Place, Suspects: h.Suspects})
+}
+
+func (n *Node) refuse(ef chain.Refuse) {
+	delete(n.greeted, ef.Conn)
+	r := wire.Refused{Reason: wire.Nearer, Text: "a nearer neighbour stands here"}
+	switch {
+	case ef.Later:
+		r = wire.Refused{Reason: wire.TryLater, Text: "this client cannot say yet"}
+	case front(ef.Nearer) == sweep.Peer:
+		r.Peer = ef.Nearer.Place
+	}
+	n.emit(Refuse{ef.Conn, r})
+}
+
+func (n *Node) down(now time.Time, c chain.Conn) {
+	if n.witnessOver(c) {
+		return
+	}
+	delete(n.greeted, c)
+	n.stepChain(now, chain.Down{Conn: c})
+}
+
+// ---- the witness ----
+
+// witnessConns is where the numbers of a witness' connections begin: even, as
+// of all that are dialled, and beyond any that chain gives out.
+const witnessConns chain.Conn = 1 << 62
+
+// witnessMax bounds the answers that wait to be given to the server directly.
+const witnessMax = 64
+
+// A witness gives the server answers past the chain, which have not come
+// through it. One connection at a time carries what there is.
+type witness struct {
+	conns   chain.Conn // last number given
+	conn    chain.Conn // 0: none is under way
+	reports []answer.Report
+}
+
+// testify lets the server have a report directly.
+func (n *Node) testify(r answer.Report) {
+	w := &n.witness
+	if w.conn != 0 || len(w.reports) == witnessMax {
+		return // it will ask again if it still needs to
+	}
+	r.Seq = uint64(len(w.reports) + 1)
+	w.reports = append(w.reports, r)
+}
+
+// callWitness dials the server when there is something to testify.
+func (n *Node) callWitness() {
+	w := &n.witness
+	if len(w.reports) == 0 || w.conn != 0 {
+		return
+	}
+	w.conns += 2
+	w.conn = w.conns
+	n.emit(Dial{w.conn, chain.Server, wire.Hello{
+		Version: wire.Version, Role: wire.Witness, Place: n.cfg.Place, Incarnation: n.cfg.Incarnation,
+	}})
+}
+
+func (n *Node) witnessUp(c chain.Conn) bool {
+	w := &n.witness
+	if w.conn == 0 || c != w.conn {
+		return false
+	}
+	for _, r := range w.reports {
+		n.emit(Send{c, wire.Answer{Report: r}})
+	}
+	return true
+}
+
+// testified takes what the server says to its witness, which is Ack.
+func (n *Node) testified(c chain.Conn, m wire.Message) bool {
+	w := &n.witness
+	if w.conn == 0 || c != w.conn {
+		return false
+	}
+	if ack, ok := m.(wire.Ack); !ok || ack.Seq >= uint64(len(w.reports)) {
+		n.emit(Hangup{c})
+		n.witnessOver(c)
+	}
+	return true
+}
+
+func (n *Node) witnessOver(c chain.Conn) bool {
+	w := &n.witness
+	if w.conn == 0 || c != w.conn {
+		return false
+	}
+	w.conn, w.reports = 0, nil
+	return true
+}

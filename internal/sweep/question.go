@@ -1,0 +1,210 @@
+package sweep
+
+import (
+	"time"
+
+	"catenary/internal/answer"
+)
+
+// own is how far the machine's own answer is.
+type own uint8
+
+const (
+	running own = iota
+	ready
+	said
+)
+
+type question struct {
+	Question
+	at    time.Time  // of our receipt
+	round uint64     // how often the server has asked again
+	only  answer.Set // whom, the last time
+
+	own    own
+	again  bool          // computed anew: it may have been said before
+	direct bool          // the server waits for it, past the chain
+	mine   answer.Bundle // once own is ready, unless dropped to make room
+	size   int           // of mine, in bytes
+
+	buf     answer.Bundle // from behind, merged, not yet passed on
+	room    int           // of its rows, in bytes
+	covers  []cover       // the reports that are in buf
+	seen    answer.Set    // everything that was ever in buf
+	pending answer.Set    // machines behind that compute, not yet told
+	upFirst bool          // the neighbour behind has said its first
+	upFinal bool          // … and its last
+
+	first  bool      // we have said our first on this link in front
+	final  bool      // … and our last
+	grid   int       // next grid point is Hold·2^grid
+	said   int       // reports since minute
+	minute time.Time // when said was last 0
+}
+
+func (s *Sweep) evaluated(now time.Time, ev Evaluated) {
+	q := s.find(ev.Question)
+	if q == nil || q.own != running {
+		return
+	}
+	b := answer.BundleOf(q.ID, s.slot, ev.Rows, ev.Counts)
+	s.keep(q, b)
+	if q.direct {
+		s.witness(q, b)
+	}
+	if q.again || q.ID <= s.highest || q.seen.Has(s.slot) || now.Sub(s.registered) > strangerAfter {
+		// Our former life, or who shares our slot, may have answered already.
+		q.own = said
+		s.enqueue(b)
+		return
+	}
+	q.own, q.mine = ready, b
+	q.skipGrid(now)
+}
+
+// keep holds the own answer in case the server asks again. Older ones make
+// room for it, unless they have still to be said.
+func (s *Sweep) keep(q *question, b answer.Bundle) {
+	s.kept -= q.size
+	q.mine, q.size = b, b.Rows.Size()
+	s.kept += q.size
+	for _, old := range s.live {
+		if s.kept <= keptMax {
+			return
+		}
+		if old.own == said && old != q {
+			s.kept -= old.size
+			old.mine, old.size = answer.Bundle{}, 0
+		}
+	}
+}
+
+// again says the own answer once more, which the server lacks: from what is
+// kept, or else computed anew. What is still to be said it will get.
+func (s *Sweep) again(q *question) {
+	switch {
+	case q.own != said:
+	case q.mine.Set.Empty():
+		s.compute(q)
+	default:
+		s.enqueue(q.mine)
+	}
+}
+
+func (s *Sweep) compute(q *question) {
+	q.own, q.again = running, true
+	s.emit(Evaluate{q.Question})
+}
+
+// direct gives the server what it could not get along the chain.
+func (s *Sweep) direct(ids []uint64) {
+	for _, id := range ids {
+		q := s.find(id)
+		switch {
+		case q == nil:
+		case q.own == running:
+			q.direct = true
+		case q.mine.Set.Empty():
+			q.direct = true
+			s.compute(q)
+		default:
+			s.witness(q, q.mine)
+		}
+	}
+}
+
+func (s *Sweep) witness(q *question, b answer.Bundle) {
+	q.direct = false
+	b.Tainted = true
+	s.emit(Witness{answer.Report{Question: q.ID, Bundle: b}})
+}
+
+// complete reports whether nothing more is to be expected for q from here.
+func (s *Sweep) complete(q *question) bool {
+	return q.own != running && (!s.behind || q.upFinal)
+}
+
+// due reports whether a report about q should leave now (docs/protocol.md §5.3).
+func (s *Sweep) due(now time.Time, q *question) bool {
+	if s.front == Nobody || s.full() {
+		return false
+	}
+	age := now.Sub(q.at)
+	if !q.first {
+		return s.complete(q) ||
+			s.behind && q.upFirst && !q.upFinal ||
+			age >= q.Hold && (!s.behind || q.upFinal) ||
+			age >= q.Hold+stuck
+	}
+	if q.said >= reportsMax && now.Before(q.minute.Add(reportsReset)) {
+		return false
+	}
+	return q.waits(s.complete(q)) && (q.own != ready || !q.buf.Set.Empty() || !q.pending.Empty() ||
+		s.complete(q) && !q.final || !now.Before(q.gridPoint()))
+}
+
+// waits reports whether there is something to say after the first report.
+func (q *question) waits(complete bool) bool {
+	return !q.buf.Set.Empty() || !q.pending.Empty() || q.own == ready || complete && !q.final
+}
+
+func (q *question) gridPoint() time.Time { return q.at.Add(q.Hold<<q.grid + gridSlack) }
+
+// skipGrid leaves the grid points behind that have passed.
+func (q *question) skipGrid(now time.Time) {
+	for !now.Before(q.gridPoint()) {
+		q.grid++
+	}
+}
+
+// say makes one report of all there is to say about q, and sends it.
+func (s *Sweep) say(now time.Time, q *question) {
+	r := answer.Report{Question: q.ID, First: !q.first, Final: s.complete(q), Bundle: q.buf}
+	switch {
+	case q.own == running && !q.first && !q.again:
+		q.pending.Add(s.slot)
+	case q.own == ready && q.buf.Set.Empty():
+		r.Bundle = q.mine
+	case q.own == ready && q.buf.Set.Overlaps(q.mine.Set):
+		s.enqueue(q.mine) // somebody behind claims our slot
+	case q.own == ready:
+		r.Bundle = answer.Merge(s.lim, q.buf, q.mine)
+	}
+	if q.own == ready {
+		q.seen = q.seen.Union(q.mine.Set)
+		q.own = said
+	}
+	r.Pending = q.pending
+	covers := q.covers
+	s.room -= q.room
+	q.buf, q.room, q.covers, q.pending = answer.Bundle{}, 0, nil, answer.Set{}
+	q.first, q.final = true, q.final || r.Final
+	if !now.Before(q.minute.Add(reportsReset)) {
+		q.minute, q.said = now, 0
+	}
+	q.said++
+	q.skipGrid(now)
+	s.send(now, r, covers)
+}
+
+// merge takes a bundle from behind into what waits for q.
+func (s *Sweep) merge(q *question, b answer.Bundle, c []cover) {
+	if q.buf.Set.Empty() {
+		q.buf = b
+	} else {
+		q.buf = answer.Merge(s.limits(), q.buf, b)
+	}
+	size := q.buf.Rows.Size()
+	s.room += size - q.room
+	q.room = size
+	q.covers = append(q.covers, c...)
+	q.seen = q.seen.Union(b.Set)
+}
+
+// limits are those of a merged answer. They are tighter while much waits.
+func (s *Sweep) limits() answer.Limits {
+	if s.room <= roomMax {
+		return s.lim
+	}
+	return answer.Limits{Rows: s.lim.Rows / 8, Bytes: s.lim.Bytes / 8}
+}
