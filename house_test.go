@@ -36,14 +36,15 @@ const imports = `
 	! seal     :
 	! trust    : seal
 	! expr     : value field fault
-	! sensor   : value field fault
+	! sensor   : value answer field fault
 	! answer   :
 	! question : value expr sensor fault
 	! plan     : question sensor expr answer value field fault
 	! chain    : endpoint
 	! sweep    : answer
 	! wire     : answer endpoint field
-	! node     : chain sweep wire answer endpoint seal
+	! box      : answer seal
+	! node     : chain sweep wire answer box endpoint seal
 
 	  link         : wire endpoint
 	  client/probe : sensor value fault
@@ -53,13 +54,14 @@ const imports = `
 	! server/roster   : boundary endpoint answer
 	! server/tally    : answer
 	! server/dispatch : server/roster server/tally wire answer endpoint
-	  server/store    : boundary endpoint sensor fault
+	  server/store    : answer boundary endpoint sensor fault
 	  server/api      : question plan sensor value expr answer boundary endpoint fault server/store server/tally
-	  server          : server/dispatch server/roster server/tally server/store wire link plan question sensor answer boundary seal trust endpoint fault
+	  server          : server/dispatch server/roster server/tally server/store wire box link plan question sensor answer boundary seal trust endpoint fault
 
 	  sim  : node chain sweep wire answer endpoint seal server/dispatch server/roster server/tally
-	  cli  : value sensor boundary fault
+	  cli  : value sensor answer boundary fault
 	  demo :
+	  lab  : demo trust fault
 `
 
 var impure = []string{"net", "os", "syscall", "log", "context", "sync", "database/sql", "crypto/rand"}
@@ -163,7 +165,7 @@ func TestClientBinary(t *testing.T) {
 	for dep := range strings.Lines(string(out)) {
 		dep = strings.TrimSpace(dep)
 		for _, forbidden := range []string{
-			module + "/internal/server", module + "/internal/cli", module + "/internal/demo", module + "/internal/sim",
+			module + "/internal/server", module + "/internal/cli", module + "/internal/demo", module + "/internal/lab", module + "/internal/sim",
 			"github.com/uptrace/bun", "github.com/pressly/goose", "github.com/prometheus/client_golang", "net/http",
 		} {
 			if dep == forbidden || strings.HasPrefix(dep, forbidden+"/") {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,9 +26,9 @@ after every step. A seed is a story that can be told again.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case endpoints > 0 && length > 0:
-				return simScale(cmd.OutOrStdout(), endpoints, length, max(seed, 1))
+				return simScale(cmd, sim.Scale{Endpoints: endpoints, Chain: length, Seed: max(seed, 1)})
 			case endpoints < 0 || length < 1:
-				return fault.New(fault.Invalid, "--endpoints and --chain-length must be positive")
+				return fault.New(fault.Invalid, "--endpoints and --chain must be positive")
 			case seed > 0:
 				rep, err := sim.Run(seed, sim.Options{Trace: cmd.OutOrStdout()})
 				if err == nil {
@@ -44,7 +43,7 @@ after every step. A seed is a story that can be told again.`,
 	f.Uint64Var(&seed, "seed", 0, "play this seed, with a trace")
 	f.Uint64Var(&runs, "runs", 100, "how many seeds to play")
 	f.IntVar(&endpoints, "endpoints", 0, "instead of storms: one question through so many endpoints")
-	f.IntVar(&length, "chain-length", 100, "endpoints in one chain")
+	f.IntVar(&length, "chain", 100, "with --endpoints: how many stand in one chain")
 	return cmd
 }
 
@@ -70,11 +69,12 @@ func simRuns(cmd *cobra.Command, runs uint64) error {
 	return err
 }
 
-func simScale(out io.Writer, endpoints, length int, seed uint64) error {
-	rep, err := sim.RunScale(endpoints, length, seed)
+func simScale(cmd *cobra.Command, s sim.Scale) error {
+	s.Progress = func(at sim.Stage) { fmt.Fprintln(cmd.ErrOrStderr(), at) }
+	rep, err := s.Run()
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%+v\n", rep)
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), rep)
 	return err
 }

@@ -34,7 +34,13 @@ type Key [16]byte
 // cell as the number of its texts and then each text with its length before
 // it, all lengths as varints: no two rows have the same bytes.
 func (k Key) Row(cells []Cell) Row {
-	var b []byte
+	b := AppendCells(nil, cells)
+	k0, k1 := binary.LittleEndian.Uint64(k[:8]), binary.LittleEndian.Uint64(k[8:])
+	return Row{Hash: siphash.Hash(k0, k1, b), Cells: cells, Count: 1}
+}
+
+// AppendCells appends to b what is hashed of a row.
+func AppendCells(b []byte, cells []Cell) []byte {
 	for _, c := range cells {
 		b = binary.AppendUvarint(b, uint64(len(c)))
 		for _, text := range c {
@@ -42,8 +48,7 @@ func (k Key) Row(cells []Cell) Row {
 			b = append(b, text...)
 		}
 	}
-	k0, k1 := binary.LittleEndian.Uint64(k[:8]), binary.LittleEndian.Uint64(k[8:])
-	return Row{Hash: siphash.Hash(k0, k1, b), Cells: cells, Count: 1}
+	return b
 }
 
 // Limits bound what one merged answer may hold.
@@ -197,6 +202,10 @@ type Bundle struct {
 	// Tainted bundles may have travelled twice: they are passed along as they
 	// are, never merged, and the server decides by their sets.
 	Tainted bool
+	// Boxes are one for each machine of the Set, ascending by slot, in any other
+	// Mode than merged. A sealed bundle has neither rows nor counts beside them.
+	Mode  Mode
+	Boxes []Box
 }
 
 // A Report is what a client tells its forward neighbour about one question.
@@ -222,15 +231,26 @@ func (c Counts) Add(d Counts) Counts {
 	return Counts{c.Passed + d.Passed, c.Errors + d.Errors, c.Stopped + d.Stopped, c.NoResults + d.NoResults}
 }
 
-// Merge joins two bundles of one question. It panics if they share a machine,
-// differ in question or are tainted: its callers check that, and a wrong merge
-// could never be undone.
+// Merge joins two merged bundles of one question, leaving out what exceeds the
+// limits. It panics if they share a machine, differ in question or are tainted:
+// its callers check that, and a wrong merge could never be undone.
 func Merge(lim Limits, a, b Bundle) Bundle {
-	if a.Question != b.Question || a.Tainted || b.Tainted || a.Set.Overlaps(b.Set) {
+	if mustMerge(a, b); a.Mode != Merged {
+		panic("answer: bundles with boxes may not fit together")
+	}
+	return merge(lim, a, b)
+}
+
+func mustMerge(a, b Bundle) {
+	if a.Question != b.Question || a.Mode != b.Mode || a.Tainted || b.Tainted || a.Set.Overlaps(b.Set) {
 		panic("answer: merge of bundles that must stay apart")
 	}
+}
+
+func merge(lim Limits, a, b Bundle) Bundle {
 	return Bundle{
 		Question: a.Question,
+		Mode:     a.Mode,
 		Set:      a.Set.Union(b.Set),
 		Rows:     MergeRows(lim, a.Rows, b.Rows),
 		Counts:   a.Counts.Add(b.Counts),

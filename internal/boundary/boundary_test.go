@@ -70,72 +70,79 @@ var office = []string{
 	"intentional: 2001:db8:99::/48 London",
 }
 
+// A located is an address at which a client is seen, the one that it reports ("":
+// the same), and where it belongs.
+type located struct {
+	observed, reported string
+	lan                string
+	alone              bool
+	reason             Reason
+}
+
+// locations are clients of the office.
+var locations = []located{
+	// The mask.
+	{"10.1.3.3", "", "10.1.3.0/24", false, ByMask},
+	{"::ffff:10.1.3.3", "", "10.1.3.0/24", false, ByMask},
+	{"::ffff:10.1.3.3", "10.1.3.3", "10.1.3.0/24", false, ByMask},
+	{"10.1.3.3", "::ffff:10.1.3.3", "10.1.3.0/24", false, ByMask},
+	{"127.10.1.4", "", "127.10.1.0/24", false, ByMask},
+	{"2001:db8:1:2:3::4", "", "2001:db8:1:2::/64", false, ByMask},
+	{"2001:db8:1:2:a9b4:77f0:1d5c:22e1", "", "2001:db8:1:2::/64", false, ByMask}, // a temporary address
+	{"fd12:3456:789a:1::5", "", "fd12:3456:789a:1::/64", false, ByMask},
+
+	// Separated: the subnet and nothing but the subnet, larger or smaller than
+	// the mask; the smallest one counts.
+	{"10.1.2.63", "", "10.1.2.0/26", false, BySeparated},
+	{"10.1.2.64", "", "10.1.2.0/24", false, ByMask},
+	{"10.20.1.1", "", "10.20.0.0/16", false, BySeparated},
+	{"10.20.255.1", "", "10.20.0.0/16", false, BySeparated},
+	{"10.20.7.1", "", "10.20.7.0/24", false, BySeparated},
+	{"2001:db8:5:1::1", "", "2001:db8:5::/48", false, BySeparated},
+	{"2001:db8:5:2::1", "", "2001:db8:5::/48", false, BySeparated},
+	{"10.30.0.9", "", "10.30.0.9/32", true, ByOneAddress},
+
+	// Isolated comes first, for either address.
+	{"10.8.4.4", "", "10.8.4.4/32", true, ByIsolated},
+	{"10.1.2.130", "", "10.1.2.130/32", true, ByIsolated},
+	{"10.1.2.192", "", "10.1.2.0/24", false, ByMask},
+	{"203.0.113.7", "10.8.4.4", "203.0.113.7/32", true, ByIsolated},
+
+	// Translation.
+	{"203.0.113.9", "192.168.1.5", "203.0.113.9/32", true, ByTranslation},
+	{"10.20.1.1", "10.20.1.2", "10.20.1.1/32", true, ByTranslation},
+	{"10.1.3.3", "2001:db8::1", "10.1.3.3/32", true, ByTranslation},
+	{"2001:db8:1::1", "fd00::1", "2001:db8:1::1/128", true, ByTranslation},
+
+	// Intentional: by the address that the server sees.
+	{"203.0.113.7", "192.168.1.5", "203.0.113.7/32", false, ByIntentional},
+	{"203.0.113.7", "192.168.2.9", "203.0.113.7/32", false, ByIntentional},
+	{"203.0.113.7", "", "203.0.113.7/32", false, ByIntentional},
+	{"198.51.100.3", "", "203.0.113.7/32", false, ByIntentional},
+	{"198.51.100.70", "172.16.0.1", "203.0.113.7/32", false, ByIntentional},
+	{"198.51.100.20", "", "198.51.100.0/24", false, ByMask},
+	{"2001:db8:99:4::1", "", "203.0.113.7/32", false, ByIntentional},
+	{"192.0.2.5", "", "192.0.2.0/24", false, ByIntentional},
+	{"192.0.2.33", "10.0.0.1", "192.0.2.32/28", false, ByIntentional},
+	{"203.0.113.7", "fe80::1", "203.0.113.7/32", true, ByIntentional},
+	{"203.0.113.7", "127.0.0.1", "203.0.113.7/32", true, ByIntentional},
+	{"203.0.113.7", "0.0.0.0", "203.0.113.7/32", true, ByIntentional},
+
+	// Carriers' translators, unless somebody has said otherwise.
+	{"100.64.0.1", "", "100.64.0.1/32", true, ByCarrierNAT},
+	{"100.127.255.255", "", "100.127.255.255/32", true, ByCarrierNAT},
+	{"100.128.0.1", "", "100.128.0.0/24", false, ByMask},
+	{"100.64.9.3", "", "100.64.9.0/24", false, BySeparated},
+
+	// An address of one link only cannot be dialled by name of a number.
+	{"fe80::1%eth0", "fe80::1%eth0", "fe80::1/128", true, ByLinkLocal},
+	{"fe80::1", "", "fe80::1/128", true, ByLinkLocal},
+	{"169.254.1.1", "", "169.254.1.1/32", true, ByLinkLocal},
+}
+
 func TestFind(t *testing.T) {
 	b := boundaries(t, DefaultMask, office...)
-	for _, tt := range []struct {
-		observed, reported string // "": the same
-		lan                string
-		alone              bool
-		reason             Reason
-	}{
-		// The mask.
-		{"10.1.3.3", "", "10.1.3.0/24", false, ByMask},
-		{"::ffff:10.1.3.3", "", "10.1.3.0/24", false, ByMask},
-		{"::ffff:10.1.3.3", "10.1.3.3", "10.1.3.0/24", false, ByMask},
-		{"10.1.3.3", "::ffff:10.1.3.3", "10.1.3.0/24", false, ByMask},
-		{"127.10.1.4", "", "127.10.1.0/24", false, ByMask},
-		{"2001:db8:1:2:3::4", "", "2001:db8:1:2::/64", false, ByMask},
-		{"2001:db8:1:2:a9b4:77f0:1d5c:22e1", "", "2001:db8:1:2::/64", false, ByMask}, // a temporary address
-		{"fd12:3456:789a:1::5", "", "fd12:3456:789a:1::/64", false, ByMask},
-
-		// Separated: the subnet and nothing but the subnet, larger or smaller than
-		// the mask; the smallest one counts.
-		{"10.1.2.63", "", "10.1.2.0/26", false, BySeparated},
-		{"10.1.2.64", "", "10.1.2.0/24", false, ByMask},
-		{"10.20.1.1", "", "10.20.0.0/16", false, BySeparated},
-		{"10.20.255.1", "", "10.20.0.0/16", false, BySeparated},
-		{"10.20.7.1", "", "10.20.7.0/24", false, BySeparated},
-		{"2001:db8:5:1::1", "", "2001:db8:5::/48", false, BySeparated},
-		{"2001:db8:5:2::1", "", "2001:db8:5::/48", false, BySeparated},
-		{"10.30.0.9", "", "10.30.0.9/32", true, ByOneAddress},
-
-		// Isolated comes first, for either address.
-		{"10.8.4.4", "", "10.8.4.4/32", true, ByIsolated},
-		{"10.1.2.130", "", "10.1.2.130/32", true, ByIsolated},
-		{"10.1.2.192", "", "10.1.2.0/24", false, ByMask},
-		{"203.0.113.7", "10.8.4.4", "203.0.113.7/32", true, ByIsolated},
-
-		// Translation.
-		{"203.0.113.9", "192.168.1.5", "203.0.113.9/32", true, ByTranslation},
-		{"10.20.1.1", "10.20.1.2", "10.20.1.1/32", true, ByTranslation},
-		{"10.1.3.3", "2001:db8::1", "10.1.3.3/32", true, ByTranslation},
-		{"2001:db8:1::1", "fd00::1", "2001:db8:1::1/128", true, ByTranslation},
-
-		// Intentional: by the address that the server sees.
-		{"203.0.113.7", "192.168.1.5", "203.0.113.7/32", false, ByIntentional},
-		{"203.0.113.7", "192.168.2.9", "203.0.113.7/32", false, ByIntentional},
-		{"203.0.113.7", "", "203.0.113.7/32", false, ByIntentional},
-		{"198.51.100.3", "", "203.0.113.7/32", false, ByIntentional},
-		{"198.51.100.70", "172.16.0.1", "203.0.113.7/32", false, ByIntentional},
-		{"198.51.100.20", "", "198.51.100.0/24", false, ByMask},
-		{"2001:db8:99:4::1", "", "203.0.113.7/32", false, ByIntentional},
-		{"192.0.2.5", "", "192.0.2.0/24", false, ByIntentional},
-		{"192.0.2.33", "10.0.0.1", "192.0.2.32/28", false, ByIntentional},
-		{"203.0.113.7", "fe80::1", "203.0.113.7/32", true, ByIntentional},
-		{"203.0.113.7", "127.0.0.1", "203.0.113.7/32", true, ByIntentional},
-		{"203.0.113.7", "0.0.0.0", "203.0.113.7/32", true, ByIntentional},
-
-		// Carriers' translators, unless somebody has said otherwise.
-		{"100.64.0.1", "", "100.64.0.1/32", true, ByCarrierNAT},
-		{"100.127.255.255", "", "100.127.255.255/32", true, ByCarrierNAT},
-		{"100.128.0.1", "", "100.128.0.0/24", false, ByMask},
-		{"100.64.9.3", "", "100.64.9.0/24", false, BySeparated},
-
-		// An address of one link only cannot be dialled by name of a number.
-		{"fe80::1%eth0", "fe80::1%eth0", "fe80::1/128", true, ByLinkLocal},
-		{"fe80::1", "", "fe80::1/128", true, ByLinkLocal},
-		{"169.254.1.1", "", "169.254.1.1/32", true, ByLinkLocal},
-	} {
+	for _, tt := range locations {
 		observed, reported := netip.MustParseAddr(tt.observed), netip.MustParseAddr(tt.observed)
 		if tt.reported != "" {
 			reported = netip.MustParseAddr(tt.reported)

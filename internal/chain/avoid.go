@@ -31,7 +31,7 @@ func (n *Node) shun(now time.Time, p endpoint.Place) {
 		last := n.avoid[i].wait == avoidMax
 		wait = min(3*n.avoid[i].wait, avoidMax)
 		n.avoid = slices.Delete(n.avoid, i, i+1)
-		if last && !slices.Contains(n.peers, p) {
+		if last && !n.listed(p) {
 			n.extras = slices.DeleteFunc(n.extras, func(x endpoint.Place) bool { return x == p })
 			return
 		}

@@ -73,9 +73,10 @@ type Event interface{ event() }
 type (
 	// Tick: the deadline has come; Late is by how much it was missed.
 	Tick struct{ Late time.Duration }
-	// Peers: the server's list of possible neighbours, on both sides.
+	// Peers: the server's lists of possible neighbours on both sides. They are
+	// not changed from then on.
 	Peers struct {
-		Places []endpoint.Place
+		Back, Fore []endpoint.Place
 		// From and Until bound the places of neighbours, the first inclusive;
 		// the zero Place is no bound.
 		From, Until endpoint.Place
@@ -85,6 +86,9 @@ type (
 		// Moved: the client is in another LAN than before. It stays nobody's
 		// neighbour.
 		Moved bool
+		// Took is how long the server took to answer, connecting included: as
+		// long as a dial may take on this machine now; 0: not known.
+		Took time.Duration
 	}
 	// Hint: the server says that a client has just come.
 	Hint struct{ Place endpoint.Place }
@@ -174,6 +178,7 @@ func (Exhausted) effect() {}
 
 const (
 	dialTimeout = 3 * time.Second  // a dial that takes longer has failed; a LAN needs milliseconds
+	dialMost    = 15 * time.Second // … on a machine or a network on which all dials take long
 	dialsMax    = 12               // dials of a side under way: all candidates and the server
 	seekEvery   = 60 * time.Second // how often a side looks for a nearer neighbour
 	aloneMin    = 1 * time.Second  // first wait of a side that reached nobody, not even the server
@@ -188,6 +193,8 @@ const (
 	// serverAfter is how long the dials to peers may take before the server is
 	// dialled beside them, in staggers: leading is cheap, but not free.
 	serverAfter = 5
+	// raceFor is how long a dial to who dials us may still succeed, in staggers.
+	raceFor = 5
 	// sourceAfter is how long a side may be without anybody before it dials the
 	// server in any case, in staggers.
 	sourceAfter = 30
@@ -200,15 +207,23 @@ const (
 	spreadFirst  = 100 * time.Millisecond // of leaders that come back, until the server has said
 )
 
+// bounds are places between which neighbours stand, the first inclusive; the zero
+// Place is no bound.
+type bounds struct{ from, until endpoint.Place }
+
+func (b *bounds) around(p endpoint.Place) bool {
+	none := endpoint.Place{}
+	return (b.from == none || p.Compare(b.from) >= 0) && (b.until == none || p.Compare(b.until) < 0)
+}
+
 // A Node is one client's place in a chain.
 type Node struct {
 	self   endpoint.Place
 	rng    *rand.Rand
-	peers  []endpoint.Place // the last list, without self
-	extras []endpoint.Place // learnt since, oldest first
-	met    bool             // a list has come: before it, a node dials nobody
-	from   endpoint.Place   // bounds of who may be a neighbour
-	until  endpoint.Place
+	peers  [2][]endpoint.Place // the last lists
+	extras []endpoint.Place    // learnt since, oldest first
+	met    bool                // a list has come: before it, a node dials nobody
+	bounds *bounds             // of who may be a neighbour; nil: there are none
 	spread time.Duration
 	pace   time.Duration // smoothed time of a dial
 	late   time.Duration // how late this machine has lately been itself
@@ -220,7 +235,10 @@ type Node struct {
 
 // New returns a node that has not met anyone. The seed decides its jitter.
 func New(self endpoint.Place, seed uint64) *Node {
-	return &Node{self: self, rng: rand.New(rand.NewPCG(seed, 0x6361)), spread: spreadFirst}
+	return &Node{
+		self: self, rng: rand.New(rand.NewPCG(seed, 0x6361)), spread: spreadFirst,
+		edges: [2]edge{{search: &over}, {search: &over}},
+	}
 }
 
 // Neighbour reports who stands on the given side, and over which connection.
@@ -230,9 +248,9 @@ func (n *Node) Neighbour(s Side) (Peer, Conn) { return n.edges[s].held, n.edges[
 func (n *Node) Leads(s Side) bool { return n.edges[s].held == Server }
 
 // Step applies one event that happened at now and returns what the host must
-// do about it. The slice is valid until the next call.
+// do about it.
 func (n *Node) Step(now time.Time, ev Event) []Effect {
-	n.out = n.out[:0]
+	n.unsettle()
 	switch ev := ev.(type) {
 	case Tick:
 		n.late = max(ev.Late, n.late-n.late/4)
@@ -260,7 +278,10 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 		panic(fmt.Sprintf("chain: unknown event %T", ev))
 	}
 	n.expire(now)
-	return n.out
+	n.settle(now)
+	out := n.out
+	n.out = nil
+	return out
 }
 
 // Deadline reports when Step must be called at the latest, with a [Tick] if
@@ -287,12 +308,10 @@ func (n *Node) Deadline() time.Time {
 }
 
 func (n *Node) meet(now time.Time, ev Peers) {
-	n.peers, n.met = n.peers[:0], true
-	n.from, n.until = ev.From, ev.Until
-	for _, p := range ev.Places {
-		if p != n.self {
-			n.peers = append(n.peers, p)
-		}
+	n.peers, n.met = [2][]endpoint.Place{ev.Back, ev.Fore}, true
+	n.bounds = nil
+	if b := (bounds{ev.From, ev.Until}); b != (bounds{}) {
+		n.bounds = &b
 	}
 	// Who could not be reached is not on the list any more, because we have told
 	// the server; it is tried again all the same.
@@ -301,6 +320,7 @@ func (n *Node) meet(now time.Time, ev Peers) {
 	if ev.Spread > 0 {
 		n.spread = ev.Spread
 	}
+	n.pace = max(n.pace, ev.Took)
 	for s := range n.edges {
 		if e := &n.edges[s]; e.held == Nobody && e.since.IsZero() {
 			e.since = now
@@ -325,7 +345,7 @@ func (n *Node) hint(now time.Time, p endpoint.Place) {
 
 // learn remembers a peer that is not on the list.
 func (n *Node) learn(p endpoint.Place) {
-	if slices.Contains(n.peers, p) || slices.Contains(n.extras, p) {
+	if n.knows(p) {
 		return
 	}
 	if len(n.extras) == extrasMax {
@@ -336,8 +356,7 @@ func (n *Node) learn(p endpoint.Place) {
 
 // isOn reports whether p lies on side s of this node, and within the bounds.
 func (n *Node) isOn(s Side, p endpoint.Place) bool {
-	none := endpoint.Place{}
-	if n.from != none && p.Compare(n.from) < 0 || n.until != none && p.Compare(n.until) >= 0 {
+	if n.bounds != nil && !n.bounds.around(p) {
 		return false
 	}
 	c := p.Compare(n.self)

@@ -174,7 +174,8 @@ func TestLaws(t *testing.T) {
 			},
 			"peers": func(t *rapid.T) {
 				ev := Peers{
-					Places: rapid.SliceOfN(peer, 0, 12).Draw(t, "places"),
+					Back:   rapid.SliceOfN(peer, 0, 6).Draw(t, "back"),
+					Fore:   rapid.SliceOfN(peer, 0, 6).Draw(t, "fore"),
 					Spread: time.Duration(rapid.IntRange(0, 10).Draw(t, "spread")) * time.Second,
 					Moved:  rapid.IntRange(0, 9).Draw(t, "moved") == 9,
 				}
@@ -302,7 +303,7 @@ func TestLeadersComeBackSpread(t *testing.T) {
 // and is dialled at once when the server says that it has come.
 func TestAvoid(t *testing.T) {
 	n, now := New(place(5), 1), time.Unix(0, 0)
-	n.Step(now, Peers{Places: []endpoint.Place{place(8)}})
+	n.Step(now, Peers{Fore: []endpoint.Place{place(8)}})
 	n.Step(now, Failed{Conn: dialOf(n, Fore, PeerAt(place(8)))})
 	n.Step(now, Up{dialOf(n, Fore, Server)})
 	for _, want := range []time.Duration{5, 15, 45, 120, 120} {
@@ -349,7 +350,7 @@ func TestSeekIsSpread(t *testing.T) {
 func TestSameSeedSameStory(t *testing.T) {
 	story := func(seed uint64) string {
 		n, now, out := New(place(5), seed), time.Unix(0, 0), ""
-		n.Step(now, Peers{Places: []endpoint.Place{place(3), place(8)}})
+		n.Step(now, Peers{Back: []endpoint.Place{place(3)}, Fore: []endpoint.Place{place(8)}})
 		for range 20 {
 			now = n.Deadline()
 			out += fmt.Sprint(now.UnixNano(), n.Step(now, Tick{}))

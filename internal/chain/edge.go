@@ -10,10 +10,17 @@ import (
 
 // An edge is one side's neighbour, and the search for a nearer one.
 type edge struct {
-	held    Peer // the neighbour now, or Nobody
-	conn    Conn // to held
-	doubted bool // held is suspected: somebody farther may take its place
-	lost    Peer // who was held last; if it cannot be dialled it is dead
+	held    Peer      // the neighbour now, or Nobody
+	conn    Conn      // to held
+	doubted bool      // held is suspected: somebody farther may take its place
+	wake    time.Time // when the next round starts, if none is under way
+	*search
+}
+
+// A search is what a side with a lasting neighbour does without, which is nearly
+// all of an edge: most of the time all sides of all clients have one.
+type search struct {
+	lost Peer // who was held last; if it cannot be dialled it is dead
 
 	dials   []dial           // under way
 	round   bool             // candidates of this round are still to be dialled
@@ -24,7 +31,6 @@ type edge struct {
 	later   time.Time        // when to come again to who declined us for now, or zero
 	laters  int              // rounds in a row that were so declined
 
-	wake    time.Time // when the next round starts, if none is under way
 	since   time.Time // from when on nobody is held, or zero
 	server  time.Time // the server is not dialled before
 	alone   int       // rounds in a row that reached nobody
@@ -44,6 +50,29 @@ type waiting struct {
 	conn  Conn // 0: nobody waits
 	peer  endpoint.Place
 	until time.Time
+}
+
+// over is every search that is over. It is never changed: see unsettle.
+var over search
+
+// unsettle gives each side a search of its own, for the time of a step at least.
+func (n *Node) unsettle() {
+	for s := range n.edges {
+		if e := &n.edges[s]; e.search == &over {
+			e.search = new(search)
+		}
+	}
+}
+
+// settle lets go of searches that are over.
+func (n *Node) settle(now time.Time) {
+	for s := range n.edges {
+		e := &n.edges[s]
+		if e.lost == Nobody && len(e.dials) == 0 && !e.round && e.later.IsZero() && e.laters == 0 &&
+			e.since.IsZero() && !now.Before(e.server) && e.alone == 0 && e.waiting.conn == 0 {
+			e.search = &over
+		}
+	}
 }
 
 // ---- rounds ----
@@ -108,7 +137,7 @@ func (n *Node) serverDue(e *edge) time.Time {
 func (n *Node) dial(now time.Time, s Side, p Peer) {
 	e := &n.edges[s]
 	n.conns += 2
-	e.dials = append(e.dials, dial{p, n.conns, now, now.Add(dialTimeout)})
+	e.dials = append(e.dials, dial{p, n.conns, now, now.Add(min(dialTimeout+4*(n.pace+n.late), dialMost))})
 	n.emit(Dial{n.conns, s, p, n.suspects(s, p)})
 }
 
@@ -151,8 +180,13 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// listed reports whether the server has named p.
+func (n *Node) listed(p endpoint.Place) bool {
+	return slices.Contains(n.peers[Back], p) || slices.Contains(n.peers[Fore], p)
+}
+
 func (n *Node) knows(p endpoint.Place) bool {
-	return slices.Contains(n.peers, p) || slices.Contains(n.extras, p)
+	return n.listed(p) || slices.Contains(n.extras, p)
 }
 
 // shunsAny reports whether a peer that the list names on side s could not be
@@ -174,7 +208,7 @@ func (n *Node) candidate(now time.Time, s Side, beyond Peer) Peer {
 	if n.nearer(s, beyond, Server) && n.nearer(s, Server, best) && !n.dialling(e, Server) && !(e.doubted && len(e.refused) > 0) {
 		best = Server
 	}
-	for _, list := range [][]endpoint.Place{n.peers, n.extras} {
+	for _, list := range [...][]endpoint.Place{n.peers[Back], n.peers[Fore], n.extras} {
 		for _, p := range list {
 			c := PeerAt(p)
 			if n.isOn(s, p) && n.nearer(s, beyond, c) && n.nearer(s, c, best) && c != e.held &&
@@ -434,7 +468,7 @@ func (n *Node) knock(now time.Time, k Knock) {
 		n.emit(Refuse{k.Conn, Nobody, true})
 	case !n.isOn(s, k.Peer):
 		n.emit(Refuse{k.Conn, Nobody, false})
-	case n.dialling(e, p) && s == Fore:
+	case s == Fore && n.races(now, e, p):
 		// Both dialled; the dial towards the higher place wins, if it succeeds.
 		n.emit(Refuse{k.Conn, Nobody, true})
 	case p == e.held || n.nearer(s, p, e.held):
@@ -445,6 +479,14 @@ func (n *Node) knock(now time.Time, k Knock) {
 		e.waiting = waiting{k.Conn, k.Peer, now.Add(checkTimeout + 4*n.late)}
 		n.emit(Check{s})
 	}
+}
+
+// races reports whether we have only just dialled p. If it has not answered for
+// longer, although it lives, it cannot be dialled, and we must be.
+func (n *Node) races(now time.Time, e *edge, p Peer) bool {
+	return slices.ContainsFunc(e.dials, func(x dial) bool {
+		return x.peer == p && now.Before(x.at.Add(raceFor*n.stagger()))
+	})
 }
 
 func (n *Node) admit(now time.Time, s Side, c Conn, p endpoint.Place) {

@@ -99,7 +99,11 @@ func (st *stage) parse(t *testing.T, s string) Event {
 			if _, err := strconv.Atoi(p); err != nil || i > 0 && (f[i] == "from" || f[i] == "until") {
 				continue
 			}
-			ev.Places = append(ev.Places, placeOf(t, p))
+			if at := placeOf(t, p); at.Compare(st.node.self) < 0 {
+				ev.Back = append(ev.Back, at)
+			} else {
+				ev.Fore = append(ev.Fore, at)
+			}
 		}
 		return ev
 	}

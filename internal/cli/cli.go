@@ -1,5 +1,5 @@
-// Package cli is the operator's commands: ask, login, logout, sensor and
-// client.
+// Package cli is the operator's commands: ask, login, logout, sensor, subnet
+// and client.
 //
 // It is one more program that speaks the server's public API over HTTPS, with
 // no way in that others lack. Commands write what was asked for to standard
@@ -76,7 +76,7 @@ func Commands() []*cobra.Command {
 }
 
 func (d *desk) commands() []*cobra.Command {
-	cmds := []*cobra.Command{d.ask(), d.login(), d.logout(), d.sensor(), d.client()}
+	cmds := []*cobra.Command{d.ask(), d.login(), d.logout(), d.sensor(), d.subnet(), d.client()}
 	for _, cmd := range cmds {
 		cmd.SetFlagErrorFunc(UsageError)
 	}

@@ -110,10 +110,16 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
+// verbatim is a request's body that is sent as it is.
+type verbatim []byte
+
 // send sends one request and returns its answer if it is a success.
 func (c *client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
-	if in != nil {
+	contentType := "application/json"
+	if plain, ok := in.(verbatim); ok {
+		body, contentType = bytes.NewReader(plain), "text/plain; charset=utf-8"
+	} else if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
 			return nil, err
@@ -126,7 +132,7 @@ func (c *client) send(ctx context.Context, method, path string, in any) (*http.R
 	}
 	req.Header.Set("User-Agent", "catenary")
 	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", contentType)
 	}
 	if c.session != "" {
 		req.Header.Set("session", c.session)

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"catenary/internal/boundary"
 	"catenary/internal/value"
 )
 
@@ -35,6 +36,8 @@ type fleet struct {
 	drops     int // so many event streams break off after their first event
 	status    []map[string]any
 	calls     []string // "GET /path", in order
+	subnets   map[boundary.Kind][]subnetObject
+	mask      map[string]any
 
 	heard func() // called when a question's progress was told, if set before
 }
@@ -61,6 +64,8 @@ func newFleet(t testing.TB) *fleet {
 	f := &fleet{
 		changed:  make(chan struct{}),
 		sessions: map[string]bool{},
+		subnets:  map[boundary.Kind][]subnetObject{},
+		mask:     map[string]any{"address_prefix_ipv4": 24, "address_prefix_ipv6": 64, "carrier_nat_flag": false},
 		tokens:   map[int64]string{1: "token-00ff"},
 		sensors: []sensorObject{
 			{Name: "Computer Name", ValueType: "String", Category: "Reserved", Description: "Name of the computer", MaxAgeSeconds: 3600},
@@ -89,6 +94,7 @@ func newFleet(t testing.TB) *fleet {
 	mux.HandleFunc("GET /api/v2/sensors/by-name/{name}", f.sensorByName)
 	mux.HandleFunc("POST /api/v2/sensors", f.createSensor)
 	mux.HandleFunc("GET /api/v2/system_status", f.systemStatus)
+	f.serveSubnets(mux)
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		f.calls = append(f.calls, r.Method+" "+r.URL.Path)

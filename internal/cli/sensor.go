@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"catenary/internal/answer"
 	"catenary/internal/fault"
 	"catenary/internal/sensor"
 	"catenary/internal/value"
@@ -35,6 +36,7 @@ type sensorObject struct {
 	MaxAgeSeconds int64           `json:"max_age_seconds"`
 	Parameters    string          `json:"parameter_definition,omitempty"`
 	Queries       []sensorProgram `json:"queries,omitempty"`
+	Mode          string          `json:"answer_mode,omitempty"` // not said if merged
 }
 
 type sensorColumn struct {
@@ -247,6 +249,9 @@ func (d *desk) printSensor(cmd *cobra.Command, s sensorObject) error {
 		}
 		header, row = append(header, cell{"Parameter"}), append(row, cell{p.Key + "  " + text})
 	}
+	if s.Mode != "" {
+		header, row = append(header, cell{"Answers travel"}), append(row, cell{s.Mode})
+	}
 	for i, c := range row {
 		for j, v := range c {
 			row[i][j] = printable(v)
@@ -274,6 +279,7 @@ type draft struct {
 	columns, parameters         []string
 	delimiter                   string
 	maxAge                      time.Duration
+	mode                        string
 }
 
 func (d *desk) sensorCreate(f *flags) *cobra.Command {
@@ -283,12 +289,18 @@ func (d *desk) sensorCreate(f *flags) *cobra.Command {
 		Short: "Make a sensor from a script",
 		Long: `Create makes a sensor that every machine computes by running a script. Each
 line that the script prints is a row of the answer; --delimiter parts it into
-columns. In the script, ||key|| stands for the value of the parameter key.`,
+columns. In the script, ||key|| stands for the value of the parameter key.
+
+Machines pass each other's answers on, and can read them. With --mode sealed
+only the server can; with --mode attested each machine vouches for its own rows,
+so that no other can change them. Both cost bytes for each machine.`,
 		Example: `  catenary sensor create --name 'Kernel Modules' --platform Linux --language UnixShell --file lsmod.sh
   catenary sensor create --name 'Mounts' --platform Linux,Mac --language UnixShell --file mounts.sh \
       --column Device:String --column 'Mount Point:String' --column Size:DataSize --max-age 1h
   catenary sensor create --name 'File Size' --platform Linux --language UnixShell --file size.sh \
-      --type NumericInteger --parameter 'path=Path of the file'`,
+      --type NumericInteger --parameter 'path=Path of the file'
+  catenary sensor create --name 'Local Administrators' --platform Linux --language UnixShell --file admins.sh \
+      --mode sealed`,
 		Args: words(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := w.sensor()
@@ -318,6 +330,7 @@ columns. In the script, ||key|| stands for the value of the parameter key.`,
 	p.StringArrayVar(&w.columns, "column", nil, "`name:type` of a column; once for each column, if there are several")
 	p.StringVar(&w.delimiter, "delimiter", defaultDelimiter, "`text` between the columns of a line")
 	p.DurationVar(&w.maxAge, "max-age", defaultMaxAge, "how long a machine may repeat an answer without running the script")
+	p.StringVar(&w.mode, "mode", answer.Merged.String(), "how answers travel: merged, attested or sealed")
 	p.StringArrayVar(&w.parameters, "parameter", nil, "`key=label` of a value that the asker gives; once for each")
 	return cmd
 }
@@ -343,6 +356,11 @@ func (w *draft) sensor() (sensorObject, error) {
 		return sensorObject{}, fmt.Errorf("--max-age %v: at least a second", w.maxAge)
 	}
 	s := sensorObject{Name: w.name, Description: w.description, Category: w.category, MaxAgeSeconds: int64(w.maxAge / time.Second)}
+	if mode, ok := answer.ParseMode(w.mode); !ok {
+		return sensorObject{}, fmt.Errorf("--mode %q: write merged, attested or sealed", w.mode)
+	} else if mode != answer.Merged {
+		s.Mode = w.mode
+	}
 	script, err := readScript(w.file)
 	if err != nil {
 		return sensorObject{}, err

@@ -88,7 +88,7 @@ func (x *courier) exchange(ctx context.Context, id endpoint.ID, key node.Key, re
 // notice is believed only if no reply comes: anybody on the way can send one.
 func (x *courier) await(r wire.Request, box seal.Box) (wire.Registered, error) {
 	if err := x.conn.SetReadDeadline(time.Now().Add(datagramWait)); err != nil {
-		return wire.Registered{}, err
+		return wire.Registered{}, fmt.Errorf("%w: %w", errUnanswered, err)
 	}
 	outcome := errUnanswered
 	b := make([]byte, wire.DatagramMax+1)

@@ -90,6 +90,9 @@ func (c *Client) values(ctx context.Context, ring *seal.Ring, u plan.Use, ef nod
 			return nil, err
 		}
 	}
+	if def.Mode > ef.Letter.Mode { // the server does not ask so: what was signed does not fit together
+		return nil, fmt.Errorf("sensor %s wants its answers %v, but this question has them %v", u.Name, def.Mode, ef.Letter.Mode)
+	}
 	maxAge := def.MaxAge
 	if u.MaxAge > 0 {
 		maxAge = u.MaxAge

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	connectTimeout   = 3 * time.Second // TCP, to a peer or the server
-	handshakeTimeout = 5 * time.Second // TLS and Hello, either way
-	handshakesMax    = 64              // knocks that may be unproven at once; more are closed
+	connectTimeout   = 5 * time.Second  // TCP, to a peer or the server; the node gives most dials less
+	handshakeTimeout = 10 * time.Second // TLS and Hello, either way: a loaded machine takes seconds
+	handshakesMax    = 64               // knocks that may be unproven at once; more are closed
 )
 
 // connect makes a TLS connection, from the given address if it is valid.

@@ -44,6 +44,10 @@ const (
 	// about five descriptors.
 	shareMax = 250
 
+	// underWayMax is how many clients may be starting at a time before another
+	// process is started.
+	underWayMax = 250
+
 	startTimeout = 20 * time.Second       // the server is up long before
 	readyBase    = 60 * time.Second       // for every client to register, and
 	readyEach    = 100 * time.Millisecond // for each client on top
@@ -146,10 +150,7 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	// The clients come last: a thousand of them keep a small machine busy.
-	if err := d.startClients(a); err != nil {
-		return err
-	}
-	ready, err := d.await(ctx, s, r)
+	ready, err := d.raise(ctx, a, s, r)
 	if err != nil {
 		return err
 	}
@@ -195,64 +196,74 @@ func (d *demo) startServer(ctx context.Context) (Announcement, error) {
 	}
 }
 
-func (d *demo) startClients(a Announcement) error {
-	seats := Seats(d.Clients, d.ClientPort, filepath.Join(d.DataDir, "clients"))
-	share := d.PerProcess
-	if share == 0 {
-		share = 1
-		if d.Clients > aloneMax {
-			share = shareMax
-		}
+// startFleet starts one process with the given clients.
+func (d *demo) startFleet(init string, seats []Seat) error {
+	c, err := d.start(fmt.Sprintf("clients-%d", len(d.clients)+1), "demo", "clients")
+	if err != nil {
+		return err
 	}
-	for i := 0; len(seats) > 0; i++ {
-		mine := seats[:min(share, len(seats))]
-		seats = seats[len(mine):]
-		c, err := d.start(fmt.Sprintf("clients-%d", i+1), "demo", "clients")
-		if err != nil {
-			return err
-		}
-		d.clients = append(d.clients, c)
-		if err := json.NewEncoder(c.stdin).Encode(Fleet{a.Init, mine}); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
-		}
+	d.clients = append(d.clients, c)
+	if err := json.NewEncoder(c.stdin).Encode(Fleet{init, seats}); err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
 	}
 	return nil
 }
 
+// share is how many clients one process hosts.
+func (d *demo) share() int {
+	switch {
+	case d.PerProcess > 0:
+		return d.PerProcess
+	case d.Clients > aloneMax:
+		return shareMax
+	}
+	return 1
+}
+
 // logIn opens a session and makes the token that users of the demo get.
-func (d *demo) logIn(ctx context.Context, a Announcement, r *Ready) (*session, error) {
+func (d *demo) logIn(ctx context.Context, a Announcement, r *Ready) (*Session, error) {
 	password, err := os.ReadFile(a.PasswordFile)
 	if err != nil {
 		return nil, err
 	}
 	r.Password = strings.TrimSpace(string(password))
-	s, err := logIn(ctx, a, r.Password)
+	s, err := LogIn(ctx, a, r.Password)
 	if err != nil {
 		return nil, fmt.Errorf("log in: %w", err)
 	}
-	if r.Token, err = s.makeToken(ctx); err != nil {
+	if r.Token, err = s.MakeToken(ctx, "demo"); err != nil {
 		return nil, fmt.Errorf("make a token: %w", err)
 	}
 	return s, nil
 }
 
-// await waits until the server counts every client.
-func (d *demo) await(ctx context.Context, s *session, r Ready) (Ready, error) {
+// raise starts the clients, a process at a time while few are on their way, and
+// waits until the server counts all of them: the machines of a site do not boot
+// in the same second either, and here they share one processor.
+func (d *demo) raise(ctx context.Context, a Announcement, s *Session, r Ready) (Ready, error) {
 	limit := readyBase + time.Duration(d.Clients)*readyEach
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not every client has registered within %v", limit))
 	defer cancel()
-	for _, c := range d.clients {
-		r.ClientPIDs = append(r.ClientPIDs, c.cmd.Process.Pid)
-	}
+	seats := Seats(d.Clients, d.ClientPort, filepath.Join(d.DataDir, "clients"))
 	bar := newBar(d.progress, d.Clients)
 	defer bar.stop()
 	for {
-		n, err := s.clientCount(ctx)
+		n, err := s.ClientCount(ctx)
 		if err != nil {
 			return r, fmt.Errorf("count clients: %w", err)
 		}
 		bar.at(n)
+		for len(seats) > 0 && d.Clients-len(seats)-n < underWayMax {
+			fleet := seats[:min(d.share(), len(seats))]
+			seats = seats[len(fleet):]
+			if err := d.startFleet(a.Init, fleet); err != nil {
+				return r, err
+			}
+		}
 		if n >= d.Clients {
+			for _, c := range d.clients {
+				r.ClientPIDs = append(r.ClientPIDs, c.cmd.Process.Pid)
+			}
 			r.Seconds = time.Since(d.began).Round(time.Millisecond).Seconds()
 			return r, nil
 		}

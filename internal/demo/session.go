@@ -17,8 +17,8 @@ import (
 	"golang.org/x/term"
 )
 
-// A session asks the demo's own server, as any program would.
-type session struct {
+// A Session asks a server that was started here, as any program would.
+type Session struct {
 	api  string
 	key  string
 	http *http.Client
@@ -29,7 +29,8 @@ const (
 	replyMax    = 1 << 20 // bytes
 )
 
-func logIn(ctx context.Context, a Announcement, password string) (*session, error) {
+// LogIn opens a session with the server that has announced itself.
+func LogIn(ctx context.Context, a Announcement, password string) (*Session, error) {
 	pem, err := os.ReadFile(a.CA)
 	if err != nil {
 		return nil, err
@@ -38,32 +39,40 @@ func logIn(ctx context.Context, a Announcement, password string) (*session, erro
 	if !roots.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("%s holds no certificate", a.CA)
 	}
-	s := &session{api: a.API, http: &http.Client{
+	s := &Session{api: a.API, http: &http.Client{
 		Timeout:   callTimeout,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}},
 	}}
 	var reply struct {
 		Session string `json:"session"`
 	}
-	err = s.call(ctx, "POST", "session/login", map[string]string{"username": a.User, "password": password}, &reply)
+	err = s.Call(ctx, "POST", "session/login", map[string]string{"username": a.User, "password": password}, &reply)
 	s.key = reply.Session
 	return s, err
 }
 
-func (s *session) makeToken(ctx context.Context) (string, error) {
+// MakeToken makes an API token of the given name and uses it from then on: it
+// outlives a restart of the server.
+func (s *Session) MakeToken(ctx context.Context, name string) (string, error) {
 	var reply struct {
 		Token string `json:"token_string"`
 	}
-	err := s.call(ctx, "POST", "api_tokens", map[string]any{"name": "demo", "expire_in_days": 7}, &reply)
+	err := s.Call(ctx, "POST", "api_tokens", map[string]any{"name": name, "expire_in_days": 7}, &reply)
+	if err == nil {
+		s.key = reply.Token
+	}
 	return reply.Token, err
 }
 
-func (s *session) clientCount(ctx context.Context) (n int, err error) {
-	err = s.call(ctx, "GET", "client_count", nil, &n)
+// ClientCount is how many clients the server counts as registered.
+func (s *Session) ClientCount(ctx context.Context) (n int, err error) {
+	err = s.Call(ctx, "GET", "client_count", nil, &n)
 	return n, err
 }
 
-func (s *session) call(ctx context.Context, method, route string, in, out any) error {
+// Call sends in, unless it is nil, to a route of the API and reads the reply's
+// data into out.
+func (s *Session) Call(ctx context.Context, method, route string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"time"
 )
 
 // An ID names a client for as long as it keeps its key. The server chooses it
@@ -26,7 +25,10 @@ func ParseID(s string) (ID, error) {
 }
 
 func (id ID) String() string               { return hex.EncodeToString(id[:]) }
-func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (id ID) MarshalText() ([]byte, error) { return id.Append(nil), nil }
+
+// Append appends what String returns.
+func (id ID) Append(b []byte) []byte { return hex.AppendEncode(b, id[:]) }
 
 func (id *ID) UnmarshalText(b []byte) (err error) {
 	*id, err = ParseID(string(b))
@@ -58,33 +60,3 @@ func (p Place) Compare(q Place) int {
 }
 
 func (p Place) String() string { return fmt.Sprintf("%v/%.8s", p.Addr, p.ID) }
-
-// A Neighbour is who stands next to a client on one side of its chain.
-type Neighbour uint8
-
-const (
-	Nobody Neighbour = iota // no link on this side
-	Peer                    // another client
-	Server                  // the client leads its chain on this side
-)
-
-// A Status is what the server knows of one client.
-type Status struct {
-	ID         ID
-	ComputerID uint32 // temporally unique number in the public API
-	Name       string // computer name
-	Version    string // of the client program
-	Platform   string // Linux, Windows or Mac
-	Place      Place  // as the server observed the address
-	Reported   netip.Addr
-	LAN        netip.Prefix
-	Registered time.Time // last registration
-
-	// Who stood next to the client at its last registration; a leader is also
-	// known by its connection.
-	Backward, Forward         Neighbour
-	BackwardPeer, ForwardPeer ID // zero unless Peer
-}
-
-// Leader reports whether the client is an end of its chain.
-func (s Status) Leader() bool { return s.Backward == Server || s.Forward == Server }

@@ -113,16 +113,3 @@ func TestPlaceString(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
-
-func TestLeader(t *testing.T) {
-	for _, tt := range []struct {
-		back, fore Neighbour
-		want       bool
-	}{
-		{Nobody, Nobody, false}, {Peer, Peer, false}, {Server, Peer, true}, {Peer, Server, true}, {Server, Server, true}, {Nobody, Server, true},
-	} {
-		if got := (Status{Backward: tt.back, Forward: tt.fore}).Leader(); got != tt.want {
-			t.Errorf("between %d and %d: leader %v", tt.back, tt.fore, got)
-		}
-	}
-}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"time"
 
 	"catenary/internal/answer"
@@ -18,9 +19,9 @@ func (n *Node) stepChain(now time.Time, ev chain.Event) {
 		case chain.Dial:
 			n.emit(Dial{ef.Conn, ef.Peer, n.hello(ef)})
 		case chain.Admit:
-			id := n.greeted[ef.Conn].id
+			g := n.greeting(ef.Conn)
 			n.emit(Admit{ef.Conn, wire.HelloOK{
-				Incarnation: n.cfg.Incarnation, Heard: n.heardOf(id), Known: n.sweep.Live(wire.KnownMax),
+				Incarnation: n.cfg.Incarnation, Heard: n.heardOf(g.id), Known: n.sweep.Live(wire.KnownMax),
 			}})
 		case chain.Refuse:
 			n.refuse(ef)
@@ -29,7 +30,7 @@ func (n *Node) stepChain(now time.Time, ev chain.Event) {
 			n.checking[ef.Side] = true
 			n.emit(Send{n.held[ef.Side].conn, wire.Ping{Number: n.pings}})
 		case chain.Hangup:
-			delete(n.greeted, ef.Conn)
+			n.forget(ef.Conn)
 			n.emit(Hangup{ef.Conn})
 		case chain.Dead:
 			n.bury([]endpoint.ID{ef.Place.ID})
@@ -44,12 +45,13 @@ func (n *Node) stepChain(now time.Time, ev chain.Event) {
 func (n *Node) follow(now time.Time) {
 	for _, s := range []chain.Side{chain.Back, chain.Fore} {
 		p, c := n.chain.Neighbour(s)
-		if n.held[s] == (held{c, p}) {
+		if n.held[s] == (held{c, front(p)}) {
 			continue
 		}
-		n.held[s], n.checking[s] = held{c, p}, false
-		g := n.greeted[c]
-		delete(n.greeted, c)
+		n.held[s], n.checking[s] = held{c, front(p)}, false
+		g := n.greeting(c)
+		n.forget(c)
+		n.turnBackward(now, s, p)
 		life := sweep.Life{ID: p.Place.ID, Incarnation: g.incarnation}
 		if s == chain.Back {
 			n.stepSweep(now, sweep.Behind{Present: front(p) == sweep.Peer, Life: life})
@@ -63,6 +65,23 @@ func (n *Node) follow(now time.Time) {
 			ahead.Heard = g.heard.Seq
 		}
 		n.stepSweep(now, ahead)
+	}
+}
+
+// greeting is what was said on a connection, until that is a link or is no more.
+func (n *Node) greeting(c chain.Conn) greeting {
+	for _, g := range n.greeted {
+		if g.conn == c {
+			return g
+		}
+	}
+	return greeting{}
+}
+
+func (n *Node) forget(c chain.Conn) {
+	n.greeted = slices.DeleteFunc(n.greeted, func(g greeting) bool { return g.conn == c })
+	if len(n.greeted) == 0 {
+		n.greeted = nil // links last for hours
 	}
 }
 
@@ -102,15 +121,17 @@ func (n *Node) hello(d chain.Dial) wire.Hello {
 }
 
 func (n *Node) up(now time.Time, ev Up) {
-	if n.witnessUp(ev.Conn) {
+	if n.witnessUp(ev.Conn) || n.backwardUp(ev.Conn) {
 		return
 	}
-	n.greeted[ev.Conn] = greeting{incarnation: ev.Reply.Incarnation, heard: ev.Reply.Heard, known: ev.Reply.Known}
+	n.greeted = append(n.greeted, greeting{
+		conn: ev.Conn, incarnation: ev.Reply.Incarnation, heard: ev.Reply.Heard, known: ev.Reply.Known,
+	})
 	n.stepChain(now, chain.Up{Conn: ev.Conn})
 }
 
 func (n *Node) failed(now time.Time, ev Failed) {
-	if n.witnessOver(ev.Conn) {
+	if n.witnessOver(ev.Conn) || n.backwardOver(now, ev.Conn) {
 		return
 	}
 	failed := chain.Failed{Conn: ev.Conn, Refused: ev.Refusal.Reason != 0, Later: ev.Refusal.Reason == wire.TryLater}
@@ -129,6 +150,9 @@ func (n *Node) knock(now time.Time, k Knock) {
 		// moved when it registers.
 		n.emit(Refuse{k.Conn, wire.Refused{Reason: wire.TryLater, Text: "this client is in another LAN"}})
 		return
+	case h.Role == wire.Backward:
+		n.knockBackward(k)
+		return
 	case h.Role == wire.Behind:
 		side = chain.Back
 	case h.Role == wire.Ahead:
@@ -137,12 +161,12 @@ func (n *Node) knock(now time.Time, k Knock) {
 		n.emit(Refuse{k.Conn, wire.Refused{Reason: wire.Malformed, Text: "a client takes only neighbours"}})
 		return
 	}
-	n.greeted[k.Conn] = greeting{h.Place.ID, h.Incarnation, h.Heard, h.Known}
+	n.greeted = append(n.greeted, greeting{k.Conn, h.Place.ID, h.Incarnation, h.Heard, h.Known})
 	n.stepChain(now, chain.Knock{Conn: k.Conn, Side: side, Peer: h.Place, Suspects: h.Suspects})
 }
 
 func (n *Node) refuse(ef chain.Refuse) {
-	delete(n.greeted, ef.Conn)
+	n.forget(ef.Conn)
 	r := wire.Refused{Reason: wire.Nearer, Text: "a nearer neighbour stands here"}
 	switch {
 	case ef.Later:
@@ -154,10 +178,10 @@ func (n *Node) refuse(ef chain.Refuse) {
 }
 
 func (n *Node) down(now time.Time, c chain.Conn) {
-	if n.witnessOver(c) {
+	if n.witnessOver(c) || n.backwardOver(now, c) {
 		return
 	}
-	delete(n.greeted, c)
+	n.forget(c)
 	n.stepChain(now, chain.Down{Conn: c})
 }
 
@@ -175,12 +199,16 @@ const witnessMax = 64
 type witness struct {
 	conns   chain.Conn // last number given
 	conn    chain.Conn // 0: none is under way
+	until   time.Time  // when that has taken too long
 	reports []answer.Report
 }
 
 // testify lets the server have a report directly.
 func (n *Node) testify(r answer.Report) {
-	w := &n.witness
+	if n.witness == nil {
+		n.witness = &witness{conns: witnessConns}
+	}
+	w := n.witness
 	if w.conn != 0 || len(w.reports) == witnessMax {
 		return // it will ask again if it still needs to
 	}
@@ -189,21 +217,35 @@ func (n *Node) testify(r answer.Report) {
 }
 
 // callWitness dials the server when there is something to testify.
-func (n *Node) callWitness() {
-	w := &n.witness
-	if len(w.reports) == 0 || w.conn != 0 {
+func (n *Node) callWitness(now time.Time) {
+	w := n.witness
+	switch {
+	case w == nil || len(w.reports) == 0:
+		return
+	case w.conn != 0 && now.Before(w.until):
+		return
+	case w.conn != 0:
+		n.emit(Hangup{w.conn})
+		n.witnessOver(w.conn)
 		return
 	}
 	w.conns += 2
-	w.conn = w.conns
+	w.conn, w.until = w.conns, now.Add(asideTimeout)
 	n.emit(Dial{w.conn, chain.Server, wire.Hello{
 		Version: wire.Version, Role: wire.Witness, Place: n.cfg.Place, Incarnation: n.cfg.Incarnation,
 	}})
 }
 
+func (w *witness) deadline() time.Time {
+	if w == nil {
+		return time.Time{}
+	}
+	return w.until
+}
+
 func (n *Node) witnessUp(c chain.Conn) bool {
-	w := &n.witness
-	if w.conn == 0 || c != w.conn {
+	w := n.witness
+	if w == nil || w.conn == 0 || c != w.conn {
 		return false
 	}
 	for _, r := range w.reports {
@@ -214,8 +256,8 @@ func (n *Node) witnessUp(c chain.Conn) bool {
 
 // testified takes what the server says to its witness, which is Ack.
 func (n *Node) testified(c chain.Conn, m wire.Message) bool {
-	w := &n.witness
-	if w.conn == 0 || c != w.conn {
+	w := n.witness
+	if w == nil || w.conn == 0 || c != w.conn {
 		return false
 	}
 	if ack, ok := m.(wire.Ack); !ok || ack.Seq >= uint64(len(w.reports)) {
@@ -226,10 +268,10 @@ func (n *Node) testified(c chain.Conn, m wire.Message) bool {
 }
 
 func (n *Node) witnessOver(c chain.Conn) bool {
-	w := &n.witness
-	if w.conn == 0 || c != w.conn {
+	w := n.witness
+	if w == nil || w.conn == 0 || c != w.conn {
 		return false
 	}
-	w.conn, w.reports = 0, nil
+	w.conn, w.until, w.reports = 0, time.Time{}, nil
 	return true
 }

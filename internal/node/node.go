@@ -35,8 +35,15 @@ type Config struct {
 	Name        string // computer name
 	Program     string // version of the client program
 	Platform    string
-	Ring        *seal.Ring
+	Ring        Ring
 	Seed        uint64 // of all jitter
+}
+
+// A Ring opens what the installation has sealed. It is a [seal.Ring], or stands
+// before one that many nodes share.
+type Ring interface {
+	Open(now time.Time, p seal.Purpose, sealed []byte) ([]byte, error)
+	Add(voucher []byte) error
 }
 
 // An Event is something that has happened to a node.
@@ -166,25 +173,29 @@ type Node struct {
 	rng      *rand.Rand
 	chain    *chain.Node
 	sweep    *sweep.Sweep
-	held     [2]held                 // what sweep was last told
-	greeted  map[chain.Conn]greeting // by who knocks or has just been dialled
-	todo     []chain.Event           // what sweep has found out about neighbours
-	checking [2]bool                 // something is to be heard from the side's neighbour
-	pings    uint64                  // number of the last Ping
-	gone     []endpoint.ID           // dead clients to be named when somebody is in front
-	witness  witness
+	held     [2]held       // what sweep was last told
+	greeted  []greeting    // by who knocks or has just been dialled
+	todo     []chain.Event // what sweep has found out about neighbours
+	back     backward
+	checking [2]bool       // something is to be heard from the side's neighbour
+	pings    uint64        // number of the last Ping
+	gone     []endpoint.ID // dead clients to be named when somebody is in front
+	witness  *witness      // nil until there is something to testify
+	keyless  []uint64      // questions that wait for a registration key
+	audits   []wire.Audit  // to be answered with the next registration
 	reg      registration
 	skew     time.Duration // server's clock minus ours
 	out      []Effect
 }
 
 type held struct {
-	conn chain.Conn
-	peer chain.Peer
+	conn  chain.Conn
+	front sweep.Front
 }
 
 // A greeting is what the other side said of itself when a link was made.
 type greeting struct {
+	conn        chain.Conn
 	id          endpoint.ID // of who knocked
 	incarnation uint64
 	heard       wire.Heard
@@ -194,13 +205,11 @@ type greeting struct {
 // New returns a node that has done nothing yet: the first Tick registers.
 func New(cfg Config) *Node {
 	return &Node{
-		cfg:     cfg,
-		rng:     rand.New(rand.NewPCG(cfg.Seed, 0x6e6f)),
-		chain:   chain.New(cfg.Place, cfg.Seed),
-		sweep:   sweep.New(answer.ChainLimits),
-		greeted: map[chain.Conn]greeting{},
-		witness: witness{conns: witnessConns},
-		reg:     registration{intervals: defaultIntervals},
+		cfg:   cfg,
+		rng:   rand.New(rand.NewPCG(cfg.Seed, 0x6e6f)),
+		chain: chain.New(cfg.Place, cfg.Seed),
+		sweep: sweep.New(answer.ChainLimits),
+		reg:   registration{intervals: defaultIntervals},
 	}
 }
 
@@ -211,9 +220,8 @@ func (n *Node) Neighbour(s chain.Side) chain.Peer {
 }
 
 // Step applies one event that happened at now and returns what the host must
-// do about it. The slice is valid until the next call.
+// do about it.
 func (n *Node) Step(now time.Time, ev Event) []Effect {
-	n.out = n.out[:0]
 	switch ev := ev.(type) {
 	case Tick:
 		late := n.lateness(now)
@@ -230,7 +238,7 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 	case Got:
 		n.got(now, ev.Conn, ev.Message)
 	case Evaluated:
-		n.stepSweep(now, sweep.Evaluated{Question: ev.Question, Rows: ev.Rows, Counts: ev.Counts})
+		n.evaluated(now, ev)
 	case Registered:
 		n.registered(now, ev.Reply)
 	case NotRegistered:
@@ -246,9 +254,12 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 		n.stepChain(now, ev)
 	}
 	n.nameGone()
-	n.callWitness()
+	n.callWitness(now)
+	n.dialBackward(now)
 	n.register(now)
-	return n.out
+	out := n.out
+	n.out = nil
+	return out
 }
 
 // lateMax bounds what one pause of the machine says about the next: a laptop
@@ -269,7 +280,7 @@ func (n *Node) lateness(now time.Time) time.Duration {
 // nothing else happens. The zero time means at once.
 func (n *Node) Deadline() time.Time {
 	d := n.reg.due()
-	for _, t := range []time.Time{n.chain.Deadline(), n.sweep.Deadline()} {
+	for _, t := range []time.Time{n.chain.Deadline(), n.sweep.Deadline(), n.back.next, n.witness.deadline()} {
 		if !t.IsZero() && (d.IsZero() || t.Before(d)) {
 			d = t
 		}
@@ -286,11 +297,11 @@ func (n *Node) stepSweep(now time.Time, ev sweep.Event) {
 		case sweep.Reverse:
 			n.emit(Send{back, wire.Question{Sealed: ef.Question.Sealed, Round: ef.Round, Only: ef.Only}})
 		case sweep.Evaluate:
-			n.emit(Evaluate{ef.Question.Body.(wire.Letter), n.skew})
+			n.evaluate(now, ef.Question)
 		case sweep.Send:
 			n.emit(Send{fore, wire.Answer{Report: ef.Report}})
 		case sweep.Ack:
-			if n.held[chain.Back].peer != chain.Nobody {
+			if n.held[chain.Back].front != sweep.Nobody {
 				n.emit(Send{back, wire.Ack{Seq: ef.Seq, Unsafe: ef.Unsafe, Questions: ef.Questions}})
 			}
 		case sweep.Witness:
@@ -312,11 +323,11 @@ func (n *Node) stepSweep(now time.Time, ev sweep.Event) {
 // answers from the peer behind, acknowledgements from in front. Anything else is
 // out of place and closes its connection.
 func (n *Node) got(now time.Time, c chain.Conn, m wire.Message) {
-	if n.testified(c, m) {
+	if n.testified(c, m) || n.gotBackward(now, c, m) {
 		return
 	}
 	for _, s := range []chain.Side{chain.Back, chain.Fore} {
-		if h := n.held[s]; h.peer != chain.Nobody && h.conn == c {
+		if h := n.held[s]; h.front != sweep.Nobody && h.conn == c {
 			n.heard(s)
 			if err := n.take(now, s, m); err != nil {
 				n.close(now, s, err)
@@ -337,7 +348,7 @@ func (n *Node) heard(s chain.Side) {
 // take carries out what a neighbour says, or says why it is out of place.
 func (n *Node) take(now time.Time, s chain.Side, m wire.Message) error {
 	h := n.held[s]
-	peer := h.peer != chain.Server
+	peer := h.front == sweep.Peer
 	switch m := m.(type) {
 	case wire.Question:
 		from := sweep.FromBehind
@@ -376,8 +387,10 @@ func (n *Node) take(now time.Time, s chain.Side, m wire.Message) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("a %T from this side is out of place", m)
+	return outOfPlace(m)
 }
+
+func outOfPlace(m wire.Message) error { return fmt.Errorf("a %T from this side is out of place", m) }
 
 // close gives up a neighbour that does what no honest one does. It is not
 // dialled again for a while: it would do the same again at once.
@@ -409,7 +422,7 @@ func (n *Node) question(now time.Time, c chain.Conn, m wire.Question, from sweep
 			Sealed:  m.Sealed,
 			Expires: letter.Issued.Add(letter.Life).Add(-n.skew),
 			Hold:    letter.Hold,
-			Body:    letter,
+			Mode:    letter.Mode,
 		}
 	}
 	n.stepSweep(now, sweep.Asked{Question: q, Round: m.Round, Only: m.Only, From: from})
@@ -424,6 +437,16 @@ func (n *Node) open(now time.Time, sealed []byte) (wire.Letter, error) {
 	return wire.DecodeLetter(payload)
 }
 
+// letterOf reads a question that was opened when it came, instead of keeping what
+// was read then: it is live for long, and looked at once or twice.
+func letterOf(q sweep.Question) wire.Letter {
+	letter, err := wire.DecodeLetter(seal.Payload(q.Sealed))
+	if err != nil {
+		panic("node: a question that was read cannot be read again: " + err.Error())
+	}
+	return letter
+}
+
 // bury remembers dead clients until they can be named to the server, by way of
 // who stands in front.
 func (n *Node) bury(ids []endpoint.ID) {
@@ -432,7 +455,7 @@ func (n *Node) bury(ids []endpoint.ID) {
 }
 
 func (n *Node) nameGone() {
-	if h := n.held[chain.Fore]; h.peer != chain.Nobody && len(n.gone) > 0 {
+	if h := n.held[chain.Fore]; h.front != sweep.Nobody && len(n.gone) > 0 {
 		n.emit(Send{h.conn, wire.Gone{Clients: n.gone}})
 		n.gone = nil
 	}

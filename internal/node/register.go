@@ -42,16 +42,16 @@ const (
 type registration struct {
 	intervals wire.Intervals
 	sequence  uint64
-	waiting   bool      // a request is under way
-	whole     bool      // and asks for everything
-	until     time.Time // when it has failed
+	waiting   bool // a request is under way
+	whole     bool // and asks for everything
+	joined    bool
+	slot      answer.Slot
+	until     time.Time // when the request has failed
 	normal    time.Time // when the next one is due
 	initial   time.Time // when the next one asks for everything
 	failures  int       // in a row, before the first success
-	joined    bool
-	slot      answer.Slot
-	lan       uint64 // name of the LAN that the slot belongs to
-	peers     uint64 // digest of the lists we hold
+	lan       uint64    // name of the LAN that the slot belongs to
+	peers     uint64    // digest of the lists we hold
 
 	asked time.Time     // when the last request left
 	named []endpoint.ID // who was said to be unreachable, and is not listed again
@@ -101,6 +101,8 @@ func (n *Node) register(now time.Time) {
 		Back:        neighbour(n.Neighbour(chain.Back)),
 		Fore:        neighbour(n.Neighbour(chain.Fore)),
 		Unreachable: unreachable,
+		RoundTrip:   n.roundTrip(),
+		Evidence:    n.evidence(),
 	})
 }
 
@@ -120,8 +122,12 @@ func (n *Node) registered(now time.Time, m wire.Registered) {
 		return // came after its time was over; the next one is under way soon
 	}
 	n.skew = m.Now.Sub(now)
+	took := time.Duration(0)
+	if r.way == ByTLS {
+		took = now.Sub(r.asked)
+	}
 	if m.Again {
-		n.again(now)
+		n.again(now, m.Come)
 		return
 	}
 	r.waiting, r.failures, r.joined = false, 0, true
@@ -149,14 +155,16 @@ func (n *Node) registered(now time.Time, m wire.Registered) {
 		r.lan = m.LAN
 	}
 	n.stepSweep(now, sweep.Joined{Slot: r.slot, Highest: m.Highest, Moved: moved, Counted: m.Counted})
+	n.audits = m.Audits
+	n.keyed(now)
 	if !m.Same && m.Come == 0 {
 		r.peers = m.Peers
-		listed := append(append([]endpoint.Place{}, m.Back...), m.Fore...)
 		r.named = slices.DeleteFunc(r.named, func(id endpoint.ID) bool {
-			return slices.ContainsFunc(listed, func(p endpoint.Place) bool { return p.ID == id })
+			is := func(p endpoint.Place) bool { return p.ID == id }
+			return slices.ContainsFunc(m.Back, is) || slices.ContainsFunc(m.Fore, is)
 		})
 		n.stepChain(now, chain.Peers{
-			Places: listed, From: m.From, Until: m.Until, Spread: m.Spread, Moved: moved,
+			Back: m.Back, Fore: m.Fore, From: m.From, Until: m.Until, Spread: m.Spread, Moved: moved, Took: took,
 		})
 	}
 	for _, q := range m.Questions {
@@ -167,6 +175,14 @@ func (n *Node) registered(now time.Time, m wire.Registered) {
 	if len(m.Direct) > 0 {
 		n.stepSweep(now, sweep.Direct{Questions: m.Direct})
 	}
+}
+
+// roundTrip is the time to the neighbour in front and back, if that is a peer.
+func (n *Node) roundTrip() time.Duration {
+	if n.held[chain.Fore].front != sweep.Peer {
+		return 0
+	}
+	return n.sweep.Pace()
 }
 
 // exhausted registers soon, if the server can name others than those who could

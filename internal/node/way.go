@@ -50,15 +50,15 @@ const (
 // ways is what a node knows of the ways.
 type ways struct {
 	way    Way        // of the request under way
-	conn   chain.Conn // that it travels on, if ByLeader
 	brief  bool       // it names our state instead of saying it
-	said   uint64     // name of that state
+	tls    bool       // the next one goes by TLS
+	missed bool       // the last datagram was not answered
+	conn   chain.Conn // that the request travels on, if ByLeader
+	said   uint64     // name of the state that it names or says
 	state  uint64     // name of the state that the server keeps; 0: none
 	key    Key
 	expiry time.Time  // of the key; zero: there is none
-	tls    bool       // the next one goes by TLS
 	mute   chain.Conn // a leader's connection that has failed to register us
-	missed bool       // the last datagram was not answered
 	misses int        // datagrams in a row that were not, while the server was there
 	pause  time.Time  // no datagrams until then
 }
@@ -95,7 +95,7 @@ func (n *Node) send(now time.Time, m wire.Register) {
 
 func (n *Node) choose(now time.Time) (Way, chain.Conn) {
 	r := &n.reg
-	if r.whole || r.tls {
+	if r.whole || r.tls || n.wantsKey() {
 		return ByTLS, 0
 	}
 	for _, s := range []chain.Side{chain.Back, chain.Fore} {
@@ -133,14 +133,18 @@ func (n *Node) replied(now time.Time, c chain.Conn, m wire.Message) {
 }
 
 // again says everything, because the server does not know the state that was
-// named. One that asks so although everything was said gets nothing.
-func (n *Node) again(now time.Time) {
+// named, or comes over TLS, if it is told when. A server that asks so although
+// everything was said gets nothing.
+func (n *Node) again(now time.Time, come time.Duration) {
 	r := &n.reg
-	if r.state = 0; !r.brief {
+	switch r.state = 0; {
+	case come > 0 && r.way != ByTLS:
+		r.waiting, r.tls, r.normal = false, true, now.Add(min(come, comeMax))
+	case r.brief:
+		r.waiting, r.normal = false, now
+	default:
 		n.notRegistered(now, NotRegistered{Refused: true})
-		return
 	}
-	r.waiting, r.normal = false, now
 }
 
 // took notes that the server has answered, and which way works.

@@ -2,6 +2,9 @@ package seal
 
 import (
 	"bytes"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
 	"testing"
 	"time"
 
@@ -122,6 +125,28 @@ func TestNonce(t *testing.T) {
 	if _, is := seen[string(again[:nonceSize])]; !is {
 		t.Error("the nonce depends on more than its arguments")
 	}
+}
+
+// TestExpand: keys are derived as RFC 5869 and RFC 2104 say, by the hand of the
+// standard library.
+func TestExpand(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "key")
+		info := rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "info")
+		size := rapid.IntRange(1, 200).Draw(t, "size")
+		want, err := hkdf.Expand(sha256.New, key, string(info), size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := expand(key, info, size); !bytes.Equal(got, want) {
+			t.Fatalf("expands to %x, want %x", got, want)
+		}
+		h := hmac.New(sha256.New, key)
+		h.Write(info)
+		if got := mac([32]byte(key), info); !bytes.Equal(got[:], h.Sum(nil)) {
+			t.Fatalf("mac %x", got)
+		}
+	})
 }
 
 func BenchmarkBox(b *testing.B) {

@@ -150,6 +150,10 @@ func (r *Ring) Open(now time.Time, p Purpose, sealed []byte) ([]byte, error) {
 	return open(k.pub, p, sealed)
 }
 
+// Payload is what a sealed message says. It does not look at the signature: that
+// is for messages that were opened before.
+func Payload(sealed []byte) []byte { return sealed[headSize : len(sealed)-ed25519.SignatureSize] }
+
 func open(pub ed25519.PublicKey, p Purpose, sealed []byte) ([]byte, error) {
 	switch {
 	case len(sealed) < Overhead:

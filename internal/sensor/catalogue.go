@@ -198,6 +198,9 @@ func (s Sensor) Check() error {
 	if s.MaxAge < 0 || s.MaxAge > ageMax {
 		return fmt.Errorf("an answer stays fresh from 0 to %v, not %v", ageMax, s.MaxAge)
 	}
+	if !s.Mode.Valid() {
+		return fmt.Errorf("answers travel merged, attested or sealed, not in %v", s.Mode)
+	}
 	seen := map[string]bool{}
 	for _, col := range s.Columns {
 		if err := checkName(col.Name); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"catenary/internal/answer"
 	"catenary/internal/field"
 	"catenary/internal/value"
 )
@@ -21,6 +22,7 @@ const BytesMax = 512 << 10
 const (
 	fieldName, fieldDescription, fieldCategory, fieldParameter, fieldColumn, fieldMaxAge = 1, 2, 3, 4, 5, 6
 	fieldPlatform, fieldScript, fieldDelimiter, fieldKeepDuplicates, fieldIgnoreCase     = 7, 8, 9, 10, 11
+	fieldMode                                                                            = 12
 
 	fieldParameterKey, fieldParameterLabel, fieldParameterHelp, fieldParameterDefault = 1, 2, 3, 4
 
@@ -59,7 +61,8 @@ func (s Sensor) Append(b []byte) []byte {
 	}
 	b = field.AppendText(b, fieldDelimiter, s.Delimiter)
 	b = field.AppendUint(b, fieldKeepDuplicates, protowire.EncodeBool(s.KeepDuplicates))
-	return field.AppendUint(b, fieldIgnoreCase, protowire.EncodeBool(s.IgnoreCase))
+	b = field.AppendUint(b, fieldIgnoreCase, protowire.EncodeBool(s.IgnoreCase))
+	return field.AppendUint(b, fieldMode, uint64(s.Mode))
 }
 
 var errNotCanonical = errors.New("a sensor is not in its one encoding")
@@ -114,6 +117,8 @@ func decode(b []byte) (s Sensor, err error) {
 			s.KeepDuplicates = f.N != 0
 		case fieldIgnoreCase:
 			s.IgnoreCase = f.N != 0
+		case fieldMode:
+			s.Mode = answer.Mode(min(f.N, 255)) // 255 is no mode: Check refuses it
 		}
 		return nil
 	})

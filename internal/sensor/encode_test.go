@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"catenary/internal/answer"
 	"catenary/internal/value"
 )
 
@@ -20,6 +21,7 @@ func drawSensor() *rapid.Generator[Sensor] {
 			Name: name.Draw(t, "name"), Description: text.Draw(t, "description"), Category: text.Draw(t, "category"),
 			MaxAge:    time.Duration(rapid.Int64Range(0, int64(ageMax)).Draw(t, "age")),
 			Delimiter: text.Draw(t, "delimiter"), KeepDuplicates: rapid.Bool().Draw(t, "keep"), IgnoreCase: rapid.Bool().Draw(t, "ignore"),
+			Mode: answer.Mode(rapid.IntRange(0, 2).Draw(t, "mode")),
 		}
 		for _, key := range rapid.SliceOfNDistinct(name, 0, 3, rapid.ID).Draw(t, "parameters") {
 			s.Parameters = append(s.Parameters, Parameter{key, text.Draw(t, "label"), text.Draw(t, "help"), text.Draw(t, "default")})
@@ -50,11 +52,11 @@ func TestEncodingIsFixed(t *testing.T) {
 	s := Sensor{
 		Name: "N", Description: "D", Category: "C", Parameters: []Parameter{{"k", "l", "h", "d"}, {Key: "m"}},
 		Columns: []Column{{"N", value.Version}, {"H", value.Hash}}, MaxAge: 3, Platforms: []Platform{Linux, ""},
-		Scripts: []Script{{Linux, UnixShell, "echo"}}, Delimiter: "|", KeepDuplicates: true, IgnoreCase: true,
+		Scripts: []Script{{Linux, UnixShell, "echo"}}, Delimiter: "|", KeepDuplicates: true, IgnoreCase: true, Mode: answer.Sealed,
 	}
 	want := "\n\x01N\x12\x01D\x1a\x01C" + "\x22\x0c\n\x01k\x12\x01l\x1a\x01h\x22\x01d" + "\x22\x03\n\x01m" +
 		"\x2a\x05\n\x01N\x10\x02" + "\x2a\x03\n\x01H" + "\x30\x03" + "\x3a\x05Linux" + "\x3a\x00" +
-		"\x42\x18\n\x05Linux\x12\tUnixShell\x1a\x04echo" + "\x4a\x01|" + "\x50\x01" + "\x58\x01"
+		"\x42\x18\n\x05Linux\x12\tUnixShell\x1a\x04echo" + "\x4a\x01|" + "\x50\x01" + "\x58\x01" + "\x60\x02"
 	if got := string(s.Append(nil)); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -67,7 +69,9 @@ func TestDecodeRefuses(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"nothing":          nil,
 		"cut short":        good[:len(good)-1],
-		"an unknown field": append(bytes.Clone(good), 0x60, 1),
+		"an unknown field": append(bytes.Clone(good), 0x68, 1),
+		"a mode of 3":      append(bytes.Clone(good), 0x60, 3),
+		"a mode of 258":    append(bytes.Clone(good), 0x60, 0x82, 0x02),
 		"two names":        append([]byte{0x0a, 1, 'B'}, good...),
 		"a fixed64":        append(bytes.Clone(good), 0x61, 0, 0, 0, 0, 0, 0, 0, 0),
 		"a flag of 2":      append(bytes.Clone(good), 0x58, 2),
@@ -91,7 +95,7 @@ func FuzzDecode(f *testing.F) {
 		Name: "Folder Contents", Description: "d", Parameters: []Parameter{{"path", "Path", "help", "/"}},
 		Columns: []Column{{"Name", value.String}, {"Size", value.DataSize}}, MaxAge: time.Minute,
 		Platforms: []Platform{Linux, Windows}, Scripts: []Script{{Linux, UnixShell, "ls"}, {Windows, Powershell, "dir"}},
-		Delimiter: "|", KeepDuplicates: true, IgnoreCase: true,
+		Delimiter: "|", KeepDuplicates: true, IgnoreCase: true, Mode: answer.Attested,
 	}.Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := Decode(b)

@@ -10,6 +10,7 @@ package sensor
 import (
 	"time"
 
+	"catenary/internal/answer"
 	"catenary/internal/value"
 )
 
@@ -31,6 +32,10 @@ type Sensor struct {
 	KeepDuplicates bool
 	// IgnoreCase makes comparisons with the sensor's values ignore case.
 	IgnoreCase bool
+	// Mode is how its answers travel at least: a question that uses several
+	// sensors, also in its condition, travels as the strictest of them does. All
+	// native sensors are merged, since sealing one costs the merging.
+	Mode answer.Mode
 }
 
 // A Column is one part of each of a sensor's rows.

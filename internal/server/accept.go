@@ -188,20 +188,6 @@ func (s *Server) lead(ctx context.Context, raw *link.Link, conn *tls.Conn, from 
 	return wrong
 }
 
-// heard takes a leader's message, or says why the connection must end.
-func (s *Server) heard(ctx context.Context, l *leader, m wire.Message) error {
-	if a, ok := m.(wire.Answer); ok {
-		for _, r := range a.Bundle.Rows.List {
-			if s.keys.RowKey.Row(r.Cells).Hash != r.Hash {
-				return fmt.Errorf("row of question %d does not have its hash", a.Question)
-			}
-		}
-	}
-	var wrong error
-	err := s.do(ctx, func(h *hub) { wrong = h.heard(time.Now(), l, m) })
-	return errors.Join(wrong, err)
-}
-
 func roleName(r wire.Role) string {
 	switch r {
 	case wire.BackwardLeader:

@@ -2,10 +2,11 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"slices"
 	"time"
 
-	"catenary/internal/endpoint"
 	"catenary/internal/fault"
 	"catenary/internal/plan"
 	"catenary/internal/question"
@@ -44,10 +45,9 @@ func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 		return 0, fault.New(fault.Invalid, "a question lives between %v and %v, not %v", lifeMin, wire.LifeMax, a.Life)
 	}
 	c := s.content.Load()
-	script := false
 	p, err := plan.Compile(a.Question, c.catalogue, plan.Options{
 		ComputerID: a.ComputerID,
-		Definition: func(d sensor.Sensor) []byte { script = true; return c.signed[d.Name] },
+		Definition: func(d sensor.Sensor) []byte { return c.signed[d.Name] },
 	})
 	if err != nil {
 		return 0, err
@@ -61,21 +61,31 @@ func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	letter := wire.Letter{
-		Question: id, Issued: now, Life: a.Life, Hold: holdNative, Limit: min(sensorLimit, a.Life),
-		Key: s.keys.RowKey, Plan: encoded,
+	q, err := s.letter(id, now, a.Life, p, encoded)
+	if err != nil {
+		return 0, err
 	}
-	if script {
+	s.metrics.asked.Inc()
+	return id, s.do(ctx, func(h *hub) { h.ask(time.Now(), q, asked{id: id, issued: now}) })
+}
+
+// letter signs a question for the clients under a number of its own.
+func (s *Server) letter(number uint64, now time.Time, life time.Duration, p plan.Plan, encoded []byte) (dispatch.Question, error) {
+	letter := wire.Letter{
+		Question: number, Issued: now, Life: life, Hold: holdNative, Limit: min(sensorLimit, life),
+		Key: s.keys.RowKey, Plan: encoded, Mode: p.Mode(s.Catalogue()),
+	}
+	if slices.ContainsFunc(p.Sensors, func(u plan.Use) bool { return len(u.Definition) > 0 }) {
 		letter.Hold = holdScript
 	}
 	sealed := s.keys.Sign(seal.Question, letter.Append(nil))
 	if len(sealed) > wire.SealedMax {
-		return 0, fault.New(fault.Invalid, "the question and its scripts have %d bytes; the limit is %d", len(sealed), wire.SealedMax)
+		return dispatch.Question{}, fault.New(fault.Invalid, "the question and its scripts have %d bytes; the limit is %d", len(sealed), wire.SealedMax)
 	}
-	s.metrics.asked.Inc()
-	return id, s.do(ctx, func(h *hub) {
-		h.ask(time.Now(), dispatch.Question{ID: id, Sealed: sealed, Issued: now, Expires: now.Add(a.Life), Limit: letter.Limit})
-	})
+	return dispatch.Question{
+		ID: number, Sealed: sealed, Issued: now, Expires: now.Add(life), Limit: letter.Limit,
+		Mode: letter.Mode, Plan: sha256.Sum256(encoded),
+	}, nil
 }
 
 // Result is the answer so far of a live question, or the last one of a closed
@@ -114,15 +124,6 @@ func (s *Server) result(ctx context.Context, id uint64) (r tally.Result, changed
 		return r, nil, err
 	}
 	return r, nil, json.Unmarshal(data, &r)
-}
-
-// Clients is what is known of every registered machine, in the order of chains.
-func (s *Server) Clients(ctx context.Context) []endpoint.Status {
-	var out []endpoint.Status
-	if err := s.do(ctx, func(h *hub) { out = h.statuses() }); err != nil {
-		return nil
-	}
-	return out
 }
 
 // CreateSensor signs and stores a script sensor that a user has made, and puts

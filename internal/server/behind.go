@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"catenary/internal/endpoint"
+	"catenary/internal/fault"
 	"catenary/internal/server/store"
 	"catenary/internal/server/tally"
 )
@@ -22,6 +23,8 @@ type closing struct {
 	question uint64 // 0: none
 	at       time.Time
 	result   tally.Result
+	account  store.Account
+	open     bool // the answer is only kept: the question is asked again when the server is back
 }
 
 // writeTimeout bounds one writing. A database that takes longer is in trouble,
@@ -56,7 +59,32 @@ func (s *Server) closeQuestion(ctx context.Context, c closing) error {
 	if err != nil {
 		return err
 	}
-	return s.store.CloseQuestion(ctx, c.question, c.at, data)
+	a := store.Answer{Result: data, Account: c.account}
+	if c.open {
+		// One that was asked again may not have come as far as it was before.
+		if kept, err := s.kept(ctx, c.question); err != nil || kept.Answered > c.result.Answered {
+			return err
+		}
+		return s.store.KeepAnswer(ctx, c.question, a)
+	}
+	return s.store.CloseQuestion(ctx, c.question, c.at, a)
+}
+
+// kept is the answer that was kept of a question; an empty one, if none was.
+func (s *Server) kept(ctx context.Context, id uint64) (r tally.Result, err error) {
+	data, err := s.store.QuestionResult(ctx, id)
+	if fault.KindOf(err) == fault.NotFound {
+		return r, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &r)
+	}
+	return r, err
+}
+
+// closing is the end of a question on the desk.
+func (h *hub) closing(now time.Time, number uint64, q *live) closing {
+	return closing{question: q.id, at: now, result: h.count(number, q), account: h.account(number, q)}
 }
 
 // writeBehind hands over to the writer, unless it is busy: the hub then comes
@@ -100,25 +128,18 @@ func (h *hub) flush() {
 		if q.closed {
 			continue
 		}
-		h.written <- writing{close: closing{id, now, h.count(id)}}
-	}
-}
-
-// closeLeftOver closes the questions that a server which did not end in order
-// has left open.
-func (s *Server) closeLeftOver(ctx context.Context) error {
-	open, err := s.store.OpenQuestions(ctx)
-	if err != nil {
-		return err
-	}
-	for _, q := range open {
-		r := tally.Result{Progress: tally.Progress{Question: q.ID, Issued: q.Issued, Expires: q.Expires, Version: 1}}
-		if err := s.closeQuestion(ctx, closing{q.ID, time.Now(), r}); err != nil {
-			return err
+		c := h.closing(now, id, q)
+		switch {
+		case c.result.Complete():
+			c.result.Expires = now // nobody is to wait for more
+		case q.expires.Sub(now) < lifeMin:
+			c.result.Expires = now
+			c.account.End = "the server was stopped before the question's time was over"
+		default:
+			c.open = true
 		}
-		s.log.Warn("question was cut off when the server ended; its answers are lost", "question", q.ID)
+		h.written <- writing{close: c}
 	}
-	return nil
 }
 
 // enrolled takes in a machine that has just got its identity.

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -62,6 +64,15 @@ func made(m boundary.Mask, subnets []store.Subnet) (boundary.Boundaries, error) 
 	if err := m.Check(); err != nil {
 		return boundary.Boundaries{}, fault.New(fault.Invalid, "%w", err)
 	}
+	// In the order in which they were made, what is new last, as they will be
+	// read again: the first network of a neighbourhood names its LAN.
+	subnets = slices.Clone(subnets)
+	slices.SortStableFunc(subnets, func(a, b store.Subnet) int {
+		if a.ID == 0 || b.ID == 0 {
+			return cmp.Compare(b.ID, a.ID)
+		}
+		return cmp.Compare(a.ID, b.ID)
+	})
 	list := make([]boundary.Subnet, len(subnets))
 	for i, n := range subnets {
 		list[i] = n.Subnet

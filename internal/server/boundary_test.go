@@ -136,6 +136,28 @@ func TestBoundariesOutliveRestart(t *testing.T) {
 	}
 }
 
+// TestNeighborhoodStays: whatever joins a neighbourhood, and wherever it stands in
+// a list, the clients that are in it need not move.
+func TestNeighborhoodStays(t *testing.T) {
+	s := startSite(t, t.TempDir())
+	of := func(network string) store.Subnet {
+		n := subnet(boundary.Intentional, network)
+		n.Neighborhood = "Rome"
+		return n
+	}
+	for _, network := range []string{"203.0.113.7/32", "192.0.2.0/24", "198.51.100.0/24"} {
+		if _, err := s.EditSubnets(t.Context(), func(list []store.Subnet) ([]store.Subnet, error) {
+			slices.Reverse(list)
+			return append([]store.Subnet{of(network)}, list...), nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Boundaries().LAN(netip.MustParseAddr("203.0.113.7")); got.String() != "203.0.113.7/32" {
+			t.Errorf("with %s, the LAN is called %v", network, got)
+		}
+	}
+}
+
 // TestSlotsOutliveRestart: after a restart a newcomer gets nobody's slot, and
 // who comes back without a claim gets the one that it had.
 func TestSlotsOutliveRestart(t *testing.T) {

@@ -124,7 +124,7 @@ func (s *Server) answerDatagram(ctx context.Context, now time.Time, from netip.A
 		s.dropped(droppedForged, from, err)
 		return out
 	}
-	reply, err := s.place(ctx, call{way: byDatagram, id: r.Client, from: from, key: name, nonce: r.Nonce()}, m)
+	reply, err := s.place(ctx, call{way: byDatagram, id: r.Client, from: from, nonce: r.Nonce()}, m)
 	var no refusal
 	var answer wire.Message
 	switch {
@@ -156,7 +156,8 @@ func (s *Server) dropped(why string, from netip.Addr, err error) {
 
 // fit makes a reply that the datagram may be answered with. Who has said little
 // is first asked to say everything, which leaves more room; then questions are
-// left out, then the farther peers, and the client is asked to come over TLS.
+// left out, then the farther peers, and the client is asked to come over TLS. It
+// is told all that is left out there, or again.
 func (s *Server) fit(now time.Time, r wire.Request, brief bool, m wire.Registered) wire.Registered {
 	if r.Fits(m) {
 		return m
@@ -170,7 +171,7 @@ func (s *Server) fit(now time.Time, r wire.Request, brief bool, m wire.Registere
 		m.Back, m.Fore, m.Across = m.Back[:len(m.Back)/2], m.Fore[:len(m.Fore)/2], m.Across[:len(m.Across)/2]
 	}
 	if !r.Fits(m) {
-		m.Direct = nil // it is told again next time
+		return wire.Registered{Again: true, Come: m.Come, Now: m.Now}
 	}
 	return m
 }

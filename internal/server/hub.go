@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
 
+	"catenary/internal/answer"
 	"catenary/internal/endpoint"
 	"catenary/internal/fault"
 	"catenary/internal/link"
@@ -24,14 +26,18 @@ type hub struct {
 	*Server
 	roster    *roster.Roster
 	desk      *dispatch.Desk
-	clients   map[endpoint.ID]*machine // every enrolled machine
-	live      map[uint64]*live         // questions on the desk
+	clients   map[endpoint.ID]*machine    // every enrolled machine
+	awaited   map[endpoint.ID]roster.Seat // of those that have not come since the server started
+	live      map[uint64]*live            // questions on the desk
+	numbers   map[uint64]uint64           // their numbers there, by those that users know
+	listed    []*machine                  // the registered ones in order, as of the last list
 	leaders   map[dispatch.Line]*leader
 	lines     dispatch.Line // last number given to a leader
 	began     time.Time
 	touched   map[endpoint.ID]bool
 	nextWrite time.Time
 	forgotten time.Time // until when closed questions were removed
+	findings  []*Finding
 }
 
 // A machine is what the hub knows of an enrolled client.
@@ -42,14 +48,19 @@ type machine struct {
 	registered            bool        // is on the roster
 	seat, kept            roster.Seat // as of the last registration, and as it is written down
 	said
+	watched
+	wantsKey bool      // it is to come over TLS for a new registration key
+	rekeyed  time.Time // when that was wanted last
 }
 
 // live is a question that may still be answered.
 type live struct {
-	issued  time.Time
+	asked
+	issued  time.Time // under its present number
 	expires time.Time
 	changed chan struct{} // closed, and renewed, when the tally changes
 	closed  bool          // handed to the writer; kept until that is surely done
+	audit   *audit        // nil unless the answer is merged
 }
 
 // A leader is a connection of a chain's end.
@@ -74,7 +85,9 @@ func newHub(s *Server, r *roster.Roster, highest uint64, enrolled []store.Client
 	h := &hub{
 		Server: s, roster: r, desk: dispatch.New(r, highest), began: time.Now(),
 		clients: make(map[endpoint.ID]*machine, len(enrolled)),
+		awaited: awaited(enrolled),
 		live:    map[uint64]*live{},
+		numbers: map[uint64]uint64{},
 		leaders: map[dispatch.Line]*leader{},
 		touched: map[endpoint.ID]bool{},
 	}
@@ -114,14 +127,16 @@ func (h *hub) tidy(now time.Time) {
 		h.clients[id].registered = false
 	}
 	h.carryOut(h.desk.Off(gone))
+	h.waitNoMore(now)
 	for id, q := range h.live {
 		switch {
 		case now.Before(q.expires):
 		case !q.closed:
 			h.desk.Close(id)
-			q.closed = h.writeBehind(writing{close: closing{id, now, h.count(id)}})
+			q.closed = h.writeBehind(writing{close: h.closing(now, id, q)})
 		case now.Sub(q.expires) > 2*writeTimeout:
 			delete(h.live, id)
+			delete(h.numbers, q.id)
 			h.desk.Forget(id)
 			close(q.changed) // who waits looks again, and finds it in the database
 		}
@@ -135,6 +150,7 @@ func (h *hub) tidy(now time.Time) {
 	}
 	h.metrics.clients.Set(float64(h.roster.Len()))
 	h.metrics.lans.Set(float64(h.roster.LANs()))
+	h.metrics.chains.Set(float64(h.roster.Chains()))
 	h.metrics.questions.Set(float64(len(h.live)))
 }
 
@@ -159,13 +175,15 @@ func (h *hub) register(now time.Time, by call, m wire.Register) (wire.Registered
 	if c.seat.LAN != pl.LAN {
 		h.hangUp(id, pl.LAN)
 	}
+	h.meet(now, c, by, m)
 	c.incarnation, c.sequence, c.registered = m.Incarnation, m.Sequence, true
 	c.remember(by, m)
 	c.seat = roster.Seat{LAN: pl.LAN, Slot: pl.Slot}
 	c.status = endpoint.Status{
 		ID: id, ComputerID: c.status.ComputerID, Name: m.Name, Version: m.Program, Platform: m.Platform,
 		Place: place, Reported: m.Place.Addr.Addr(), LAN: pl.LAN, Registered: now,
-		Backward: m.Back.Kind, Forward: m.Fore.Kind, BackwardPeer: m.Back.ID, ForwardPeer: m.Fore.ID,
+		Backward: endpoint.Link{Kind: m.Back.Kind, Peer: m.Back.ID},
+		Forward:  endpoint.Link{Kind: m.Fore.Kind, Peer: m.Fore.ID, Trip: m.RoundTrip},
 	}
 	h.touched[id] = true
 
@@ -177,6 +195,7 @@ func (h *hub) register(now time.Time, by call, m wire.Register) (wire.Registered
 		LAN: roster.Tag(pl.LAN), From: pl.From, Until: pl.Until,
 		Highest: h.desk.Highest(), Now: now, Intervals: h.cfg.Intervals, Spread: h.desk.Spread(),
 		Questions: news.Questions, Direct: news.Direct, Counted: news.Counted,
+		Audits: h.audits(now, c, m.Evidence), Come: h.come(now, c, by.way),
 	}
 	if m.Initial {
 		reply.Vouchers, m.Peers = h.keys.Vouchers, 0
@@ -238,8 +257,13 @@ func (h *hub) leave(l *leader) {
 }
 
 // ask opens a question and sends it into every chain.
-func (h *hub) ask(now time.Time, q dispatch.Question) {
-	h.live[q.ID] = &live{issued: now, expires: q.Expires, changed: make(chan struct{})}
+func (h *hub) ask(now time.Time, q dispatch.Question, of asked) {
+	h.live[q.ID] = &live{asked: of, issued: now, expires: q.Expires, changed: make(chan struct{})}
+	if q.Mode == answer.Merged {
+		h.live[q.ID].audit = newAudit(h.roster.Slots())
+	}
+	h.numbers[of.id] = q.ID
+	q.Awaited = slices.Collect(maps.Values(h.awaited))
 	h.carryOut(h.desk.Ask(now, q))
 }
 
@@ -250,47 +274,13 @@ func (h *hub) heard(now time.Time, l *leader, m wire.Message) error {
 	return err
 }
 
-// count is the answer so far of a question on the desk.
-func (h *hub) count(id uint64) tally.Result {
-	t, _ := h.desk.Tally(id)
-	return t.Result()
-}
-
-// statuses is what is known of the registered clients, by address.
-func (h *hub) statuses() []endpoint.Status {
-	leads := map[endpoint.ID][2]bool{}
-	for _, l := range h.leaders {
-		if l.role == wire.Witness {
-			continue
-		}
-		both := leads[l.id]
-		both[l.role-wire.BackwardLeader] = true
-		leads[l.id] = both
-	}
-	out := make([]endpoint.Status, 0, h.roster.Len())
-	for id, c := range h.clients {
-		if !c.registered {
-			continue
-		}
-		s := c.status
-		s.Backward = current(s.Backward, leads[id][0])
-		s.Forward = current(s.Forward, leads[id][1])
-		out = append(out, s)
-	}
-	slices.SortFunc(out, func(a, b endpoint.Status) int { return a.Place.Compare(b.Place) })
-	return out
-}
-
-// current corrects what a client said of a side at its last registration by
-// whether it leads there now.
-func current(said endpoint.Neighbour, leads bool) endpoint.Neighbour {
-	switch {
-	case leads:
-		return endpoint.Server
-	case said == endpoint.Server:
-		return endpoint.Nobody
-	}
-	return said
+// count is the answer so far of a question on the desk, as those know it who
+// asked it.
+func (h *hub) count(number uint64, q *live) tally.Result {
+	t, _ := h.desk.Tally(number)
+	r := t.Result()
+	r.Question, r.Issued = q.asked.id, q.asked.issued
+	return r
 }
 
 // A refusal is an error that is said to the client.
@@ -305,11 +295,11 @@ func refuse(why wire.Reason, format string, args ...any) error {
 // result is the answer so far of a live question, and what is closed when it
 // changes.
 func (h *hub) result(id uint64) (tally.Result, <-chan struct{}, error) {
-	q := h.live[id]
+	q := h.live[h.numbers[id]]
 	if q == nil {
 		return tally.Result{}, nil, fault.New(fault.NotFound, "question %d is not live", id)
 	}
-	return h.count(id), q.changed, nil
+	return h.count(h.numbers[id], q), q.changed, nil
 }
 
 func keyHash(spki []byte) store.Hash { return sha256.Sum256(spki) }

@@ -10,6 +10,7 @@ type metrics struct {
 	registry      *prometheus.Registry
 	clients       prometheus.Gauge
 	lans          prometheus.Gauge
+	chains        prometheus.Gauge
 	questions     prometheus.Gauge
 	connections   *prometheus.GaugeVec
 	registrations *prometheus.CounterVec
@@ -19,6 +20,9 @@ type metrics struct {
 	bytes         *prometheus.CounterVec
 	asked         prometheus.Counter
 	again         prometheus.Counter
+	boxes         *prometheus.CounterVec
+	audits        *prometheus.CounterVec
+	violations    *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -28,6 +32,8 @@ func newMetrics() *metrics {
 			Name: "catenary_clients", Help: "Registered clients."}),
 		lans: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "catenary_lans", Help: "LANs with a registered client."}),
+		chains: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "catenary_chains", Help: "Chains that there should be: segments of LANs, and clients that are alone. Each has two leader connections when all is well."}),
 		questions: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "catenary_questions_live", Help: "Questions that may still be answered."}),
 		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -47,7 +53,14 @@ func newMetrics() *metrics {
 		again: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "catenary_questions_again_total", Help: "Times that a LAN was asked a question again, because answers were missing."}),
 	}
-	m.registry.MustRegister(m.clients, m.lans, m.questions, m.connections, m.registrations, m.dropped, m.enrolments,
+	m.boxes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "catenary_boxes_total", Help: "Sealed and attested answers of machines, by whether they could be opened."}, []string{"outcome"})
+	m.audits = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "catenary_audits_total", Help: "Clients that were audited, by what it brought."}, []string{"outcome"})
+	m.violations = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "catenary_audit_violations_total", Help: "Signs that an answer was tampered with on its way."}, []string{"kind"})
+	m.registry.MustRegister(m.boxes, m.audits, m.violations)
+	m.registry.MustRegister(m.clients, m.lans, m.chains, m.questions, m.connections, m.registrations, m.dropped, m.enrolments,
 		m.bundles, m.bytes, m.asked, m.again, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

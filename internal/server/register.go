@@ -22,10 +22,9 @@ import (
 type call struct {
 	way   string // as the metrics name it
 	id    endpoint.ID
-	from  netip.Addr   // where the client is seen
-	cert  *store.Hash  // of the public key that it has shown; nil with a datagram
-	key   seal.KeyName // of the registration key that it uses, or now gets; zero: none
-	nonce wire.Nonce   // of a datagram
+	from  netip.Addr  // where the client is seen
+	cert  *store.Hash // of the public key that it has shown; nil with a datagram
+	nonce wire.Nonce  // of a datagram
 }
 
 const (
@@ -60,15 +59,6 @@ type said struct {
 	hasSlot bool
 	nonce   wire.Nonce // of the last datagram; zero if the last one came otherwise
 	repeats int        // how often that has come again
-	keys    [2]seal.KeyName
-}
-
-// uses notes the registration key that the client uses or has just got. The
-// one before it stays known: answers sealed with it may be under way.
-func (x *said) uses(name seal.KeyName) {
-	if name != (seal.KeyName{}) && !slices.Contains(x.keys[:], name) {
-		x.keys = [2]seal.KeyName{name, x.keys[0]}
-	}
 }
 
 // errSilent: nothing is said about a datagram.
@@ -123,14 +113,13 @@ func (c *machine) whole() wire.Register {
 	return wire.Register{
 		Place: endpoint.Place{Addr: netip.AddrPortFrom(s.Reported, s.Place.Addr.Port()), ID: s.ID},
 		Name:  s.Name, Program: s.Version, Platform: s.Platform, Slot: c.slot, HasSlot: c.hasSlot,
-		Back: wire.Neighbour{Kind: s.Backward, ID: s.BackwardPeer}, Fore: wire.Neighbour{Kind: s.Forward, ID: s.ForwardPeer},
+		Back: wire.Neighbour{Kind: s.Backward.Kind, ID: s.Backward.Peer}, Fore: wire.Neighbour{Kind: s.Forward.Kind, ID: s.Forward.Peer},
 	}
 }
 
 // remember notes what a registration has said.
 func (c *machine) remember(by call, m wire.Register) {
 	c.state, c.slot, c.hasSlot, c.nonce = m.State, m.Slot, m.HasSlot, by.nonce
-	c.uses(by.key)
 }
 
 // withYoung adds the questions that are still on their way along the chains.
@@ -142,22 +131,6 @@ func (h *hub) withYoung(now time.Time, known []uint64) []uint64 {
 	}
 	slices.Sort(known)
 	return known
-}
-
-// registrationKeys are the keys that a client may use now, the newest first:
-// the one it got last, and the one before it. The hub's goroutine calls it.
-func (h *hub) registrationKeys(now time.Time, id endpoint.ID) []seal.RegistrationKey {
-	c := h.clients[id]
-	if c == nil {
-		return nil
-	}
-	var keys []seal.RegistrationKey
-	for _, name := range c.keys {
-		if secret, ok := h.secrets.current(now, name); ok {
-			keys = append(keys, seal.DeriveKey(secret, id, name))
-		}
-	}
-	return keys
 }
 
 // registerTLS answers one registration on a connection of its own, and gives
@@ -177,7 +150,7 @@ func (s *Server) registerTLS(ctx context.Context, l *link.Link, conn *tls.Conn, 
 		// Without a key the client comes over TLS again, which works too.
 		s.log.Error("no registration key given", "because", err)
 	}
-	reply, err := s.place(ctx, call{way: byTLS, id: who.Client, from: from, cert: &cert, key: name}, m)
+	reply, err := s.place(ctx, call{way: byTLS, id: who.Client, from: from, cert: &cert}, m)
 	if err == nil && len(m.RenewalKey) > 0 {
 		reply.Certificate, err = s.renew(m.RenewalKey, cert, who)
 	}

@@ -76,6 +76,8 @@ func (s *Server) place(ctx context.Context, by call, m wire.Register) (reply wir
 	if doErr := s.do(ctx, func(h *hub) {
 		if reply, err = h.register(time.Now(), by, m); err == nil {
 			fresh = h.clients[id].fresh()
+		} else {
+			h.declined(id, err)
 		}
 	}); doErr != nil {
 		return reply, doErr

@@ -134,16 +134,16 @@ var (
 	errElsewhere = fault.New(fault.Denied, "the registration key was not given to this client at this address")
 )
 
-// current is the secret behind a key whose life is not over.
-func (s *secrets) current(now time.Time, name seal.KeyName) (seal.KeySecret, bool) {
-	secret, ok := s.of(name.Issued())
-	return secret, ok && now.Sub(name.Issued()) <= keyLife+keyOverlap
+// current is the secret of a key that was issued then, if its life is not over.
+func (s *secrets) current(now, issued time.Time) (seal.KeySecret, bool) {
+	secret, ok := s.of(issued)
+	return secret, ok && now.Sub(issued) <= keyLife+keyOverlap
 }
 
 // key is the key of that name, if it was given to the client at the address
 // and its life is not over.
 func (s *secrets) key(now time.Time, client endpoint.ID, name seal.KeyName, at netip.Addr) (seal.RegistrationKey, error) {
-	secret, ok := s.current(now, name)
+	secret, ok := s.current(now, name.Issued())
 	switch {
 	case !ok:
 		return seal.RegistrationKey{}, errKeyUnknown

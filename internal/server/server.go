@@ -128,9 +128,6 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.loadBoundaries(ctx); err != nil {
 		return err
 	}
-	if err := s.closeLeftOver(ctx); err != nil {
-		return err
-	}
 	addr, err := net.ResolveTCPAddr("tcp", s.cfg.Listen)
 	if err != nil {
 		return fault.New(fault.Invalid, "address for clients: %w", err)
@@ -165,17 +162,21 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	last, _, err := s.store.Questions(ctx, 0, 1)
+	now := time.Now().Truncate(time.Millisecond)
+	cutOff, err := s.takeUp(ctx, now)
 	if err != nil {
 		return err
 	}
-	highest := uint64(0)
-	for _, q := range last {
-		highest = q.ID
+	highest, err := s.store.HighestQuestion(ctx)
+	if err != nil {
+		return err
 	}
 	r := roster.New(s.Boundaries())
-	r.Restore(time.Now(), held(enrolled))
+	r.Restore(now, held(enrolled))
 	h := newHub(s, r, highest, enrolled)
+	for _, q := range cutOff {
+		h.ask(now, q.letter, q.asked) // leaders get it when they come
+	}
 	var writer sync.WaitGroup
 	writer.Go(s.write)
 	s.worker.Go(func() { s.enrolments.run(ctx) })

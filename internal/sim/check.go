@@ -29,7 +29,7 @@ func (w *world) checkStep(h *host, ev node.Event, excused bool) {
 func (w *world) checkLinks(h *host) {
 	var links, dials [2]int
 	for _, x := range h.conns {
-		if x.conn.role == wire.Witness {
+		if x.conn.role == wire.Witness || x.conn.role == wire.Backward {
 			continue // stands on neither side
 		}
 		s := w.sideOf(x)
@@ -59,7 +59,7 @@ func (w *world) checkLinks(h *host) {
 const dialsMax = 12
 
 // sideOf is the side on which a machine has a connection.
-func (w *world) sideOf(x *held) chain.Side {
+func (w *world) sideOf(x held) chain.Side {
 	peer := w.peerOf(x)
 	if peer == chain.Server {
 		return serverSide(x.conn.role)
@@ -71,7 +71,7 @@ func (w *world) sideOf(x *held) chain.Side {
 }
 
 // peerOf is who is at the other end of a connection.
-func (w *world) peerOf(x *held) chain.Peer {
+func (w *world) peerOf(x held) chain.Peer {
 	if h := x.conn.ends[1-x.end].host; h != nil {
 		return chain.PeerAt(h.place)
 	}
@@ -99,7 +99,7 @@ func (w *world) checkOrder(h *host) {
 // farther away.
 func (w *world) checkNeverFarther(h *host) {
 	for s := range chain.Side(2) {
-		was, is := h.before[s], h.node.Neighbour(s)
+		was, is := w.before[s], h.node.Neighbour(s)
 		if w.distance(h, is) > w.distance(h, was) {
 			w.fail("machine %v left %v for %v on its %v side", h, was, is, s)
 		}
@@ -124,7 +124,7 @@ const aloneMax = 60*time.Second + 11*3*time.Second
 
 func (w *world) checkNotAlone(h *host) {
 	for s := range chain.Side(2) {
-		if h.cutOff || h.node.Neighbour(s) != chain.Nobody {
+		if w.server.down || !w.reaches(h) || h.node.Neighbour(s) != chain.Nobody {
 			h.alone[s] = w.now
 		} else if w.now-h.alone[s] > aloneMax+clockMax {
 			w.fail("machine %v is alone on its %v side since %v", h, s, h.alone[s])
@@ -135,12 +135,39 @@ func (w *world) checkNotAlone(h *host) {
 // checkTaken looks at a question after each report that the server takes.
 func (w *world) checkTaken(q *asked, from *leader, v tally.Verdict) {
 	w.say(from.host, "=>", v.String())
+	w.sum.verdicts[v]++
+	if w.unwatched {
+		return
+	}
+	w.noteCounted(q)
+	if w.control != (Control{}) {
+		w.countDoubles(q)
+		return
+	}
 	if v == tally.Refused {
 		w.fail("a bundle of question %d was refused: it is not nested with what is counted", q.id)
 	}
-	if !w.unwatched {
-		w.checkCount(q)
+	w.checkCount(q)
+}
+
+// noteCounted notes when each machine is first counted.
+func (w *world) noteCounted(q *asked) {
+	for _, h := range w.hosts {
+		if _, known := q.counted[h]; !known && w.counted(q, h) {
+			q.counted[h] = w.now
+			w.sum.counted++
+		}
 	}
+}
+
+// countDoubles notes how many contributions are counted twice, where that is
+// not forbidden.
+func (w *world) countDoubles(q *asked) {
+	rows := q.tally.Result().Rows
+	if w.control.NoSetRule {
+		rows = q.naive
+	}
+	w.sum.doubled = max(w.sum.doubled, doubled(rows))
 }
 
 func (w *world) checkCount(q *asked) {

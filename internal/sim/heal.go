@@ -16,27 +16,25 @@ import (
 // chains are the running machines in the order in which they should stand.
 func (w *world) chains() [][]*host {
 	var all [][]*host
+	lines := map[netip.Prefix]int{}
 	for _, h := range w.hosts {
 		if h.node == nil {
 			continue
 		}
-		i := slices.IndexFunc(all, func(line []*host) bool { return w.sameLAN(line[0], h) })
-		if i < 0 {
+		lan := w.lanOf(h.observed)
+		i, known := lines[lan]
+		if alone := h.observed != h.place.Addr.Addr(); alone || !known {
+			// A machine that nobody can dial at the address that the server sees
+			// stands alone.
+			i = len(all)
 			all = append(all, nil)
-			i = len(all) - 1
+			if !alone {
+				lines[lan] = i
+			}
 		}
 		all[i] = append(all[i], h)
 	}
 	return all
-}
-
-// sameLAN reports whether two machines should stand in one chain. A machine
-// that nobody can dial at the address that the server sees stands alone.
-func (w *world) sameLAN(a, b *host) bool {
-	if a.observed != a.place.Addr.Addr() || b.observed != b.place.Addr.Addr() {
-		return false
-	}
-	return w.lanOf(a.observed) == w.lanOf(b.observed)
 }
 
 // lanOf is the LAN of an address.
@@ -45,17 +43,21 @@ func (w *world) lanOf(a netip.Addr) netip.Prefix { return w.server.roster.Bounda
 // checkHealed: all machines of a LAN that are up stand in one chain, in order,
 // and its two ends are the only ones that the server knows.
 func (w *world) checkHealed() {
-	leaders := 0
 	for _, line := range w.chains() {
 		if err := w.checkLine(line); err != nil {
-			w.fail("not healed: %w", err)
+			w.fail("I6: not healed: %w", err)
 			return
 		}
-		leaders += 2
 	}
-	if got := len(w.server.leaders) - w.witnesses(); got != leaders {
-		w.fail("not healed: %d connections of leaders, want %d", got, leaders)
+	if n := w.strayLeaders(); n != 0 {
+		w.fail("I6: not healed: %d connections of leaders too many", n)
 	}
+}
+
+// strayLeaders is how many connections of leaders there are beyond two for each
+// chain.
+func (w *world) strayLeaders() int {
+	return len(w.server.leaders) - w.witnesses() - 2*len(w.chains())
 }
 
 // checkLine says what is wrong with a chain.
@@ -97,16 +99,8 @@ func (w *world) witnesses() int {
 	return n
 }
 
-// leading counts a machine's connections in a role.
-func (w *world) leading(h *host, role wire.Role) int {
-	n := 0
-	for _, l := range w.server.leaders {
-		if l.host == h && l.role == role {
-			n++
-		}
-	}
-	return n
-}
+// leading counts a machine's connections in a leader's role.
+func (w *world) leading(h *host, role wire.Role) int { return int(h.leads[serverSide(role)]) }
 
 // serverSide is the side on which a leader has the server.
 func serverSide(r wire.Role) chain.Side {
@@ -139,10 +133,67 @@ func (w *world) checkAnswered(q *asked) {
 	}
 }
 
+// heal lets time pass until the chains stand in order, for so long at the
+// most, and notes how much it was.
+func (w *world) heal(most time.Duration) {
+	from := w.now
+	for w.err == nil && (w.disordered()) {
+		if w.run(healStep); w.now-from > most {
+			w.checkHealed()
+			break
+		}
+	}
+	w.healed = append(w.healed, w.now-from)
+}
+
+// healStep is how exactly the time to heal is known.
+const healStep = 100 * time.Millisecond
+
+// settle lets time pass until every question that is still open must have been
+// answered by all (invariant I2), and looks whether it has.
+func (w *world) settle() {
+	w.run(w.cleared + countedMax - w.now)
+	for _, q := range w.server.live {
+		w.checkWhole(q)
+	}
+	w.checkHealed()
+}
+
+// countedMax is how long after a storm a machine may take to be counted (I2):
+// in that time it registers, and is then asked directly if the chain was asked
+// in vain.
+const countedMax = 4 * time.Minute
+
+// checkWhole: every machine that has long been up and within reach is counted.
+func (w *world) checkWhole(q *asked) {
+	if w.err != nil {
+		return
+	}
+	w.checkCount(q)
+	for _, h := range w.hosts {
+		since := max(h.since, w.cleared, q.at)
+		if h.node != nil && w.reaches(h) && w.now-since >= countedMax && !w.counted(q, h) {
+			w.fail("I2: question %d, asked at %v: machine %v, up since %v, is not counted: %+v", q.id, q.at, h, h.since, q.tally.Progress())
+			return
+		}
+	}
+}
+
+// counted reports whether a machine's answer is counted, by what the server
+// keeps for its slot.
+func (w *world) counted(q *asked, h *host) bool {
+	seat, ok := w.server.roster.Seat(h.place.ID)
+	return ok && q.tally.Counted(seat.LAN, seat.Slot)
+}
+
 // checkRough: of the questions asked in the rough phase, in which no machine
 // ended, no answer was lost.
 func (w *world) checkRough() {
 	for _, q := range w.roughly {
+		q = q.last()
+		if w.now >= q.expires {
+			continue
+		}
 		w.checkAnswered(q)
 		if p := q.tally.Progress(); w.err == nil && !p.Complete() {
 			w.fail("question %d is answered by everyone who is up, but waits for more: %+v", q.id, p)
@@ -203,9 +254,14 @@ const registerMax = 20*time.Second + 90*time.Second
 // afterRestart asks when the server has just been started and knows nobody yet.
 // Everybody is counted as it registers.
 func (w *world) afterRestart() {
-	w.server.restart()
-	w.run(w.upto(10 * time.Second))
+	w.server.restart(w.upto(5 * time.Second))
+	w.run(5*time.Second + w.upto(5*time.Second))
 	q := w.server.ask(census, time.Hour)
 	w.run(registerMax + answerTime)
 	w.checkAnswered(q)
+}
+
+// disordered reports whether some chain does not stand as it should.
+func (w *world) disordered() bool {
+	return w.strayLeaders() != 0 || slices.ContainsFunc(w.chains(), func(line []*host) bool { return w.checkLine(line) != nil })
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"catenary/internal/answer"
 	"catenary/internal/chain"
 	"catenary/internal/endpoint"
 	"catenary/internal/node"
@@ -22,29 +21,33 @@ type host struct {
 	index    int
 	place    endpoint.Place
 	observed netip.Addr    // the address that the server sees
-	clock    time.Duration // how far its clock is ahead of the server's
+	clock    time.Duration // how far its clock is ahead of the server's at the start
+	drift    int64         // and how much it gains, in millionths
 	seed     uint64        // of its nodes
 
-	node   *node.Node // nil while the machine is down
-	life   uint64     // incarnation
-	conns  []*held    // dials under way and links, in the order of their making
-	doors  []*held    // who knocks and has not been answered
-	knocks chain.Conn // last number given to an accepted connection
-	timer  time.Duration
+	node   *node.Node    // nil while the machine is down
+	life   uint64        // incarnation
+	conns  []held        // dials under way and links, in the order of their making
+	doors  []held        // who knocks and has not been answered
+	knocks chain.Conn    // last number given to an accepted connection
+	timer  time.Duration // when it is set to ring; negative: it is not
+	timed  int           // its place in the queue, from 1; 0: none
 
 	inbox   []happening   // what the machine has not got round to
 	working bool          // something is scheduled that looks into inbox
 	ticking bool          // a Tick is in inbox
 	free    time.Duration // until then the machine does nothing
 
-	silent bool // it lost its power: nothing tells its neighbours
-	cutOff bool // it cannot reach the server
-	closed bool // nobody can dial it, ever
+	since  time.Duration // when it was last started or woken
+	silent bool          // it lost its power: nothing tells its neighbours
+	asleep bool          // it is suspended: it hears nothing
+	cutOff bool          // it cannot reach the server
+	closed bool          // nobody can dial it, ever
 
 	slow      bool             // its sensors take long
-	evaluated map[uint64]bool  // questions that this life was asked to evaluate
+	evaluated []uint64         // questions that this life was asked to evaluate
 	alone     [2]time.Duration // since when nobody holds the side
-	before    [2]chain.Peer    // who held the side before the step in progress
+	leads     [2]uint8         // connections by which the server knows it as a leader
 }
 
 // A held is a connection as one of its ends has it.
@@ -57,18 +60,17 @@ type held struct {
 // connection.
 type happening struct {
 	event node.Event
-	about *held // nil if about none
+	about held // the zero held if about none
 }
 
 func (h *host) String() string { return fmt.Sprintf("%d.%d", h.index, h.life) }
 
 // local is the machine's own clock.
-func (w *world) local(h *host) time.Time { return epoch.Add(w.now + h.clock) }
+func (w *world) local(h *host) time.Time { return epoch.Add(h.shows(w.now)) }
 
 func (w *world) addHost(place endpoint.Place) *host {
 	h := &host{index: len(w.hosts), place: place, observed: place.Addr.Addr(), seed: w.rng.Uint64()}
 	w.hosts = append(w.hosts, h)
-	w.byPlace[place] = h
 	w.server.machines = append(w.server.machines, machine{})
 	return h
 }
@@ -79,23 +81,32 @@ func (w *world) start(h *host) {
 		return
 	}
 	h.life++
+	h.node = node.New(node.Config{
+		Place: h.place, Incarnation: h.life, Name: fmt.Sprintf("machine-%d", h.index),
+		Program: "sim", Platform: "Linux", Ring: w.ring(h), Seed: h.seed + h.life,
+	})
+	h.conns, h.doors, h.inbox, h.knocks = nil, nil, nil, 1
+	h.working, h.ticking, h.silent, h.asleep = false, false, false, false
+	h.since = w.now
+	h.timer, h.free = -1, w.now
+	h.evaluated = nil
+	h.alone = [2]time.Duration{w.now, w.now}
+	w.say(h, "--", "starts")
+	w.tell(h, happening{event: node.Tick{}})
+}
+
+// ring is what a machine trusts when it starts.
+func (w *world) ring(h *host) node.Ring {
+	if w.shared != nil {
+		return w.shared.ring
+	}
 	ring := seal.NewRing(w.keys.root.public)
 	if h.life%2 == 0 { // the other lives learn the key when they register
 		if err := ring.Add(w.keys.voucher); err != nil {
 			panic(err)
 		}
 	}
-	h.node = node.New(node.Config{
-		Place: h.place, Incarnation: h.life, Name: fmt.Sprintf("machine-%d", h.index),
-		Program: "sim", Platform: "Linux", Ring: ring, Seed: h.seed + h.life,
-	})
-	h.conns, h.doors, h.inbox, h.knocks = nil, nil, nil, 1
-	h.working, h.ticking, h.silent = false, false, false
-	h.timer, h.free = -1, w.now
-	h.evaluated = map[uint64]bool{}
-	h.alone = [2]time.Duration{w.now, w.now}
-	w.say(h, "--", "starts")
-	w.tell(h, happening{event: node.Tick{}})
+	return ring
 }
 
 // stop ends a machine's life: its links are reset, or, if it dies silently,
@@ -162,7 +173,7 @@ func (w *world) work(h *host) {
 // a connection that the node has given up.
 func (w *world) take(h *host, x happening) {
 	var e *end
-	if x.about != nil {
+	if x.about.conn != nil {
 		e = &x.about.conn.ends[x.about.end]
 	}
 	switch ev := x.event.(type) {
@@ -206,15 +217,15 @@ func (w *world) take(h *host, x happening) {
 
 // drop forgets a connection.
 func (h *host) drop(c *conn) {
-	h.conns = slices.DeleteFunc(h.conns, func(x *held) bool { return x.conn == c })
+	h.conns = slices.DeleteFunc(h.conns, func(x held) bool { return x.conn == c })
 }
 
 // door takes who knocks out of those who wait.
-func (w *world) door(h *host, n chain.Conn) *held {
-	i := slices.IndexFunc(h.doors, func(x *held) bool { return x.conn.ends[x.end].num == n })
+func (w *world) door(h *host, n chain.Conn) held {
+	i := slices.IndexFunc(h.doors, func(x held) bool { return x.conn.ends[x.end].num == n })
 	if i < 0 {
 		w.fail("machine %v answers knock %d, which nobody waits for", h, n)
-		return nil
+		return held{}
 	}
 	x := h.doors[i]
 	h.doors = slices.Delete(h.doors, i, i+1)
@@ -228,7 +239,7 @@ func (w *world) step(h *host, ev node.Event) {
 	w.note(markEvent, h, uint64(eventCode(ev)), nil)
 	w.say(h, "<-", ev)
 	for s := range 2 {
-		h.before[s] = h.node.Neighbour(chain.Side(s))
+		w.before[s] = h.node.Neighbour(chain.Side(s))
 	}
 	var excused bool // a side may have moved farther away
 	for _, ef := range h.node.Step(w.local(h), ev) {
@@ -237,11 +248,11 @@ func (w *world) step(h *host, ev node.Event) {
 		case node.Dial:
 			w.dial(h, ef)
 		case node.Admit:
-			if x := w.door(h, ef.Conn); x != nil {
+			if x := w.door(h, ef.Conn); x.conn != nil {
 				w.admit(h, x, ef)
 			}
 		case node.Refuse:
-			if x := w.door(h, ef.Conn); x != nil {
+			if x := w.door(h, ef.Conn); x.conn != nil {
 				w.refuse(x.conn, ef.Reply)
 			}
 		case node.Hangup:
@@ -290,26 +301,28 @@ func eventCode(ev node.Event) int {
 
 // arm sees to it that the node hears of its deadline.
 func (w *world) arm(h *host) {
-	at := h.node.Deadline().Sub(epoch) - h.clock
+	at := h.when(h.node.Deadline().Sub(epoch))
 	if h.timer >= 0 && h.timer <= at {
 		return // that one will look again
 	}
 	h.timer = at
-	life := h.life
-	w.at(at, func() {
-		if h.node == nil || h.life != life || h.timer != at {
-			return
-		}
-		h.timer = -1
-		switch {
-		case h.ticking:
-		case h.node.Deadline().After(w.local(h)):
-			w.arm(h)
-		default:
-			h.ticking = true
-			w.tell(h, happening{event: node.Tick{}})
-		}
-	})
+	w.todo.wind(h, max(at, w.now))
+}
+
+// rouse lets a machine look at its deadline.
+func (w *world) rouse(h *host) {
+	if h.node == nil || h.timer < 0 {
+		return // that was set in its former life
+	}
+	h.timer = -1
+	switch {
+	case h.ticking:
+	case h.node.Deadline().After(w.local(h)):
+		w.arm(h)
+	default:
+		h.ticking = true
+		w.tell(h, happening{event: node.Tick{}})
+	}
 }
 
 // evaluate computes a machine's answer, after some time.
@@ -322,18 +335,18 @@ func (w *world) evaluate(h *host, ef node.Evaluate) {
 	case w.now > q.expires+clockMax:
 		w.fail("machine %v evaluates question %d at %v; it expired at %v", h, q.id, w.now, q.expires)
 		return
-	case h.evaluated[q.id]:
+	case slices.Contains(h.evaluated, q.id):
 		w.fail("machine %v evaluates question %d twice", h, q.id)
 		return
 	}
-	h.evaluated[q.id] = true
+	h.evaluated = append(h.evaluated, q.id)
 	w.note(markEffect, h, q.id, nil)
 	life := h.life
 	w.after(w.weather.sensor(w, h), func() {
 		if h.life == life {
 			rows, counts := q.answerOf(h)
 			w.tell(h, happening{event: node.Evaluated{
-				Question: q.id, Rows: answer.RowsOf(answer.ChainLimits, rows...), Counts: counts,
+				Question: q.id, Rows: rows, Counts: counts,
 			}})
 		}
 	})
@@ -348,15 +361,20 @@ const clockMax = 15 * time.Second
 func (w *world) register(h *host, m wire.Register) {
 	life := h.life
 	reply := func(ev node.Event) {
-		if h.life == life {
+		if h.life == life && w.reaches(h) {
 			w.tell(h, happening{event: ev})
 		}
 	}
 	request := w.encode(m)
 	w.note(markEffect, h, 0, request)
 	switch {
-	case !h.cutOff:
+	case w.server.down:
+		w.after(w.weather.lag(w), func() { reply(node.NotRegistered{}) })
+	case w.reaches(h):
 		w.after(3*w.weather.lag(w), func() {
+			if w.server.down || !w.reaches(h) {
+				return
+			}
 			m, ok := w.decode(request).(wire.Register)
 			if !ok {
 				return

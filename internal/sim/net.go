@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"catenary/internal/chain"
@@ -13,11 +14,14 @@ import (
 // A conn is a connection, from the dial on. The dialler has end 0.
 type conn struct {
 	ends  [2]end
-	place endpoint.Place // of who is dialled; zero for the server
 	role  wire.Role
-	reset bool    // what is still under way will not arrive
-	lead  *leader // as the server knows it
+	reset bool     // what is still under way will not arrive
+	lead  *leader  // as the server knows it
+	rows  *[2]rows // of each end; nil until needed
 }
+
+// rows are the dictionaries of one end: of what has gone from it, and come to it.
+type rows struct{ said, heard wire.Dictionary }
 
 // An end is a connection as one of its two machines, or the server, has it.
 type end struct {
@@ -26,8 +30,6 @@ type end struct {
 	num    chain.Conn
 	state  state
 	arrive time.Duration // when what was last sent from here is at the other end
-
-	said, heard *wire.Dictionary // rows that have gone from here, and come here
 }
 
 // A state is how far an end is.
@@ -80,30 +82,46 @@ func (w *world) decodeThrough(rows *wire.Dictionary, frame []byte) wire.Message 
 		return nil
 	}
 	if !respell {
-		return m
+		return w.shared.the(w, m)
 	}
 	if again := before.Append(nil, m); !bytes.Equal(again, frame) {
 		w.fail("a %T is encoded as % .80x, and again as % .80x", m, frame, again)
 	}
-	return m
+	return w.shared.the(w, m)
 }
 
-// dictionary makes an end's dictionary, but not in a large world, which is asked
-// only once.
-func (w *world) dictionary(of **wire.Dictionary) *wire.Dictionary {
-	if *of == nil && !w.unwatched {
-		*of = new(wire.Dictionary)
+// said is the dictionary of what an end says, heard of what it hears. A large
+// world, which is asked only once, does without.
+func (w *world) said(c *conn, end int) *wire.Dictionary {
+	if w.unwatched {
+		return nil
 	}
-	return *of
+	return &c.dictionaries()[end].said
+}
+
+func (w *world) heard(c *conn, end int) *wire.Dictionary {
+	if w.unwatched {
+		return nil
+	}
+	return &c.dictionaries()[end].heard
+}
+
+func (c *conn) dictionaries() *[2]rows {
+	if c.rows == nil {
+		c.rows = new([2]rows)
+	}
+	return c.rows
 }
 
 // open reports whether packets from one machine reach another; nil is the
 // server.
 func (w *world) open(from, to *host) bool {
 	switch {
+	case from.asleep || !w.fabric.passes(from, to):
+		return false
 	case to == nil:
 		return !from.cutOff
-	case to.silent:
+	case to.silent || to.asleep:
 		return false
 	}
 	return !to.closed && !w.walls[[2]*host{from, to}]
@@ -115,17 +133,16 @@ func (w *world) dial(h *host, ef node.Dial) {
 	c := &conn{role: ef.Hello.Role}
 	c.ends[0] = end{host: h, life: h.life, num: ef.Conn, state: dialling}
 	if ef.Peer != chain.Server {
-		c.place = ef.Peer.Place
-		c.ends[1].host = w.hostAt(c.place)
+		c.ends[1].host = w.hostAt(ef.Peer.Place)
 	}
-	h.conns = append(h.conns, &held{c, 0})
+	h.conns = append(h.conns, held{c, 0})
 	hello := w.encode(ef.Hello)
 	w.note(markEffect, h, uint64(ef.Conn), hello)
 	w.after(w.weather.lag(w), func() {
 		to := c.ends[1].host
 		switch {
 		case !w.open(h, to):
-		case to != nil && to.node == nil:
+		case to == nil && w.server.down, to != nil && to.node == nil:
 			w.decline(c)
 		default:
 			w.after(w.weather.lag(w), func() {
@@ -139,12 +156,12 @@ func (w *world) dial(h *host, ef node.Dial) {
 
 // hostAt finds who stands at a place that a node was given.
 func (w *world) hostAt(p endpoint.Place) *host {
-	h := w.byPlace[p]
-	if h == nil {
+	i, found := slices.BinarySearchFunc(w.hosts, p, func(h *host, p endpoint.Place) int { return h.place.Compare(p) })
+	if !found {
 		w.fail("a node knows of %v, where nobody is", p)
 		return w.hosts[0]
 	}
-	return h
+	return w.hosts[i]
 }
 
 // greet brings a Hello to who was dialled. If the dialler has given up
@@ -153,7 +170,10 @@ func (w *world) greet(c *conn, frame []byte) {
 	late := c.ends[0].state != dialling
 	to := c.ends[1].host
 	switch {
-	case c.reset, late && w.oneIn(2):
+	case c.reset, late && w.oneIn(2), !w.fabric.passes(c.ends[0].host, to):
+		return
+	case to == nil && w.server.down:
+		w.decline(c)
 		return
 	case to != nil && to.node == nil:
 		if !to.silent {
@@ -170,7 +190,7 @@ func (w *world) greet(c *conn, frame []byte) {
 		w.server.greet(c, hello)
 	} else {
 		c.ends[1].life = to.life
-		w.tell(to, happening{node.Knock{Hello: hello}, &held{c, 1}})
+		w.tell(to, happening{node.Knock{Hello: hello}, held{c, 1}})
 	}
 	if late {
 		w.after(w.weather.lag(w), func() { w.lost(c, 1) })
@@ -178,7 +198,7 @@ func (w *world) greet(c *conn, frame []byte) {
 }
 
 // admit accepts the knock.
-func (w *world) admit(h *host, x *held, ef node.Admit) {
+func (w *world) admit(h *host, x held, ef node.Admit) {
 	e := &x.conn.ends[1]
 	e.state = up
 	h.conns = append(h.conns, x)
@@ -207,7 +227,7 @@ func (w *world) sendFrom(h *host, ef node.Send) {
 			if e.state != up {
 				w.fail("machine %v sends a %T on connection %d, which is not up", h, ef.Message, ef.Conn)
 			}
-			w.send(x.conn, x.end, w.encodeThrough(w.dictionary(&e.said), ef.Message))
+			w.send(x.conn, x.end, w.encodeThrough(w.said(x.conn, x.end), w.control.twisted(ef.Message)))
 			return
 		}
 	}
@@ -216,15 +236,16 @@ func (w *world) sendFrom(h *host, ef node.Send) {
 
 // sendTo lets the server send a message to a leader.
 func (w *world) sendTo(c *conn, m wire.Message) {
-	w.send(c, 1, w.encodeThrough(w.dictionary(&c.ends[1].said), m))
+	w.send(c, 1, w.encodeThrough(w.said(c, 1), m))
 }
 
 // send carries a frame to the other end. What one end sends arrives in order.
 func (w *world) send(c *conn, from int, frame []byte) {
 	e := &c.ends[from]
-	e.arrive = max(w.now+w.weather.lag(w), e.arrive)
 	w.note(markFrame, e.host, uint64(e.num), frame)
-	w.at(e.arrive, func() { w.deliver(c, 1-from, frame) })
+	if !w.holdBack(c, from, frame) {
+		w.carry(c, from, frame)
+	}
 }
 
 func (w *world) deliver(c *conn, to int, frame []byte) {
@@ -232,12 +253,12 @@ func (w *world) deliver(c *conn, to int, frame []byte) {
 	if c.reset || e.state == shut {
 		return
 	}
-	m := w.decodeThrough(w.dictionary(&e.heard), frame)
+	m := w.decodeThrough(w.heard(c, to), frame)
 	if e.host == nil {
 		w.server.got(c, m)
 		return
 	}
-	x := happening{about: &held{c, to}}
+	x := happening{about: held{c, to}}
 	switch m := m.(type) {
 	case wire.HelloOK:
 		x.event = node.Up{Reply: m}
@@ -271,8 +292,9 @@ func (w *world) shut(c *conn, by int) {
 		return
 	}
 	c.reset = c.reset || w.oneIn(2)
-	e.arrive = max(w.now+w.weather.lag(w), e.arrive)
-	w.at(e.arrive, func() { w.lost(c, 1-by) })
+	if !w.holdBack(c, by, nil) {
+		w.carry(c, by, nil)
+	}
 }
 
 // vanish takes one end away without a word. The other notices after a while.
@@ -300,6 +322,6 @@ func (w *world) lost(c *conn, to int) {
 		e.state = shut
 		w.server.leave(c)
 	case e.host.life == e.life:
-		w.tell(e.host, happening{node.Down{}, &held{c, to}})
+		w.tell(e.host, happening{node.Down{}, held{c, to}})
 	}
 }

@@ -17,7 +17,10 @@ type asked struct {
 	letter      []byte
 	sealed      []byte
 	tally       *tally.Tally
-	names       map[int]bool // machines counted when last looked
+	names       map[int]bool            // machines counted when last looked
+	next        *asked                  // the same, asked again by a server that has been started
+	naive       answer.Rows             // of every report, under [Control].NoSetRule
+	counted     map[*host]time.Duration // when each machine was first counted
 }
 
 // A kind of question says what each machine answers.
@@ -29,9 +32,12 @@ const (
 	census kind = iota
 	// crowd: each machine says the same rows, more than a message may hold.
 	crowd
+	// survey: each machine says one of five rows, as if asked for its operating
+	// system. It is for worlds in which each row of a census would be too much.
+	survey
 )
 
-func (k kind) String() string { return [...]string{"census", "crowd"}[k] }
+func (k kind) String() string { return [...]string{"census", "crowd", "survey"}[k] }
 
 // crowdRows are more than answer.ChainLimits let through.
 var crowdRows = func() []answer.Row {
@@ -42,16 +48,27 @@ var crowdRows = func() []answer.Row {
 	return rows
 }()
 
-// answerOf is what a machine says.
-func (q *asked) answerOf(h *host) ([]answer.Row, answer.Counts) {
-	if q.kind == crowd {
-		return crowdRows, answer.Counts{Passed: 1}
+// surveyRows are the rows of a survey; machine i says row i modulo their number.
+var surveyRows = func() (rows [5]answer.Rows) {
+	for i := range rows {
+		rows[i] = answer.RowsOf(answer.ChainLimits, rowKey.Row([]answer.Cell{{"survey"}, {strconv.Itoa(i)}}))
 	}
-	return []answer.Row{
+	return rows
+}()
+
+// answerOf is what a machine says.
+func (q *asked) answerOf(h *host) (answer.Rows, answer.Counts) {
+	switch q.kind {
+	case crowd:
+		return answer.RowsOf(answer.ChainLimits, crowdRows...), answer.Counts{Passed: 1}
+	case survey:
+		return surveyRows[h.index%len(surveyRows)], countsOf(h.index)
+	}
+	return answer.RowsOf(answer.ChainLimits,
 		rowKey.Row([]answer.Cell{{"machine"}, {strconv.Itoa(h.index)}}),
 		rowKey.Row([]answer.Cell{{"all"}, {""}}),
 		rowKey.Row([]answer.Cell{{"group"}, {strconv.Itoa(h.index % 3)}}),
-	}, countsOf(h.index)
+	), countsOf(h.index)
 }
 
 // countsOf are the sums that a machine adds to.

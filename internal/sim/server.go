@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -24,8 +25,11 @@ type server struct {
 	machines []machine // by the index of their host
 	asked    []*asked  // every question, in the order of asking
 	live     []*asked  // those that may still be answered
-	leaders  []*leader // in the order of their coming
+	leaders  map[dispatch.Line]*leader
 	lines    dispatch.Line
+	down     bool                        // it does not run
+	began    time.Duration               // when it last started
+	awaited  map[endpoint.ID]roster.Seat // who has not come since
 }
 
 // A machine is the newest registration of one client, and what it has said in
@@ -47,6 +51,13 @@ type leader struct {
 	line dispatch.Line
 }
 
+// count notes that there is a connection more, or less.
+func (l *leader) count(more int) {
+	if l.role != wire.Witness {
+		l.host.leads[serverSide(l.role)] += uint8(more)
+	}
+}
+
 // rowKey hashes the rows of all questions.
 var rowKey = answer.Key{'s', 'i', 'm'}
 
@@ -55,7 +66,7 @@ const tidyEvery = time.Second
 
 func newServer(w *world) *server {
 	r := roster.New(roster.DefaultBoundaries)
-	return &server{w: w, roster: r, desk: dispatch.New(r, 0)}
+	return &server{w: w, roster: r, desk: dispatch.New(r, 0), leaders: map[dispatch.Line]*leader{}}
 }
 
 func (s *server) now() time.Time { return epoch.Add(s.w.now) }
@@ -70,6 +81,7 @@ func (s *server) find(id uint64) *asked {
 // tidy closes what is over, for ever.
 func (s *server) tidy() {
 	s.carryOut(s.desk.Off(s.roster.Expire(s.now())))
+	s.waitNoMore()
 	s.live = slices.DeleteFunc(s.live, func(q *asked) bool {
 		over := s.w.now >= q.expires
 		if over {
@@ -94,28 +106,19 @@ func (s *server) carryOut(effects []dispatch.Effect) {
 	for _, ef := range effects {
 		switch ef := ef.(type) {
 		case dispatch.Send:
-			if l := s.leader(ef.Line); l != nil {
+			if l := s.leaders[ef.Line]; l != nil && !s.w.control.withholds(ef.Message) {
 				s.w.sendTo(l.conn, ef.Message)
 			}
 		case dispatch.Taken:
-			l := s.leader(ef.Line)
+			l := s.leaders[ef.Line]
 			s.w.note(markServer, l.host, uint64(ef.Verdict), nil)
 			s.w.checkTaken(s.find(ef.Question), l, ef.Verdict)
 		case dispatch.Again:
-			s.w.again++
+			s.w.sum.again++
 			s.w.note(markServer, nil, ef.Question, nil)
 			s.w.say(nil, "??", fmt.Sprintf("question %d again in %v, round %d: %v", ef.Question, ef.LAN, ef.Round, ef.Only))
 		}
 	}
-}
-
-func (s *server) leader(n dispatch.Line) *leader {
-	for _, l := range s.leaders {
-		if l.line == n {
-			return l
-		}
-	}
-	return nil
 }
 
 // register places a client and says what it needs to know.
@@ -140,8 +143,18 @@ func (s *server) register(h *host, m wire.Register) wire.Message {
 		return wire.Refused{Reason: wire.TryLater, Text: "the LAN has no free slot"}
 	}
 	c.incarnation, c.sequence, c.seen = m.Incarnation, m.Sequence, s.now()
+	delete(s.awaited, h.place.ID)
 	news, effects := s.desk.Register(s.now(), place, pl, m.Known)
 	s.carryOut(effects)
+	if !s.w.unwatched {
+		for _, q := range s.live {
+			s.w.noteCounted(q) // what was waiting for its registration
+		}
+	}
+	if s.w.control.NoAgain {
+		news.Direct = nil
+	}
+	s.w.sum.direct += len(news.Direct)
 	reply := wire.Registered{
 		ComputerID: uint32(h.index + 1), Slot: pl.Slot,
 		Back: pl.Back, Fore: pl.Fore, Across: pl.Across, LAN: roster.Tag(pl.LAN), From: pl.From, Until: pl.Until,
@@ -165,13 +178,15 @@ func (s *server) greet(c *conn, hello wire.Hello) {
 	s.lines++
 	c.ends[1].state = up
 	c.lead = &leader{c, h, hello.Role, s.roster.Speaks(hello.Place, h.observed), s.lines}
-	s.leaders = append(s.leaders, c.lead)
+	s.leaders[c.lead.line] = c.lead
+	c.lead.count(1)
 	s.w.sendTo(c, wire.HelloOK{Incarnation: 1})
 	s.carryOut(s.desk.Lead(s.now(), c.lead.line, h.place.ID, hello.Role, c.lead.lan, hello.Known))
 }
 
 func (s *server) leave(c *conn) {
-	s.leaders = slices.DeleteFunc(s.leaders, func(l *leader) bool { return l.conn == c })
+	delete(s.leaders, c.lead.line)
+	c.lead.count(-1)
 	s.desk.Leave(c.lead.line)
 }
 
@@ -182,6 +197,12 @@ func (s *server) got(c *conn, m wire.Message) {
 			if rowKey.Row(r.Cells).Hash != r.Hash {
 				s.w.fail("machine %v sends a row %q with the wrong hash", c.ends[0].host, r.Cells)
 			}
+		}
+		if q := s.find(a.Question); q != nil && s.w.control.NoSetRule {
+			q.add(a.Bundle.Rows)
+		}
+		if c.lead.role == wire.Witness {
+			s.w.sum.witnessed++
 		}
 	}
 	effects, err := s.desk.Got(s.now(), c.lead.line, m)
@@ -201,7 +222,7 @@ func (s *server) ask(kind kind, life time.Duration) *asked {
 	}.Append(nil)
 	q := &asked{
 		id: id, kind: kind, at: s.w.now, expires: now.Add(life).Sub(epoch), letter: letter,
-		sealed: seal.Sign(s.w.keys.signing.private, seal.Question, letter),
+		sealed: seal.Sign(s.w.keys.signing.private, seal.Question, letter), counted: map[*host]time.Duration{},
 	}
 	s.asked = append(s.asked, q)
 	s.live = append(s.live, q)
@@ -209,33 +230,9 @@ func (s *server) ask(kind kind, life time.Duration) *asked {
 	s.w.say(nil, "??", "question "+kind.String())
 	effects := s.desk.Ask(s.now(), dispatch.Question{
 		ID: id, Sealed: q.sealed, Issued: now, Expires: now.Add(life), Limit: min(life, time.Minute),
+		Awaited: slices.Collect(maps.Values(s.awaited)),
 	})
 	q.tally, _ = s.desk.Tally(id)
 	s.carryOut(effects)
 	return q
-}
-
-// restart ends the server and starts it again: links break, live questions are
-// closed, and the roster is empty until the machines come.
-func (s *server) restart() {
-	s.w.say(nil, "--", "the server starts anew")
-	s.w.faults++
-	var held []roster.Held
-	for i, h := range s.w.hosts {
-		if seat, ok := s.roster.Seat(h.place.ID); ok {
-			held = append(held, roster.Held{ID: h.place.ID, Seat: seat, Seen: s.machines[i].seen})
-		}
-	}
-	s.roster = roster.New(roster.DefaultBoundaries)
-	s.roster.Restore(s.now(), held)
-	s.desk = dispatch.New(s.roster, s.desk.Highest())
-	s.live = nil
-	for i := range s.machines {
-		s.machines[i].state = 0
-	}
-	leaders := s.leaders
-	s.leaders = nil
-	for _, l := range leaders {
-		s.w.shut(l.conn, 1)
-	}
 }

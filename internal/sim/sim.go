@@ -79,13 +79,14 @@ func (w *world) story() {
 	w.storm(bootTime + stormTime)
 	w.clear()
 	w.ensureOne()
-	w.run(healTime)
-	w.checkHealed()
+	w.heal(healTime)
+	w.settle()
 	w.askAndCheck()
 
 	w.rough(roughTime)
 	w.clear()
-	w.run(mendTime)
+	w.heal(mendTime)
+	w.settle()
 	w.checkRough()
 	w.checkHealed()
 
@@ -122,7 +123,7 @@ func (w *world) report() Report {
 // fail notes the first law that was broken, and ends the story.
 func (w *world) fail(format string, args ...any) {
 	if w.err == nil {
-		w.err = fmt.Errorf("seed %d after %v: %w", w.seed, w.now, fmt.Errorf(format, args...))
+		w.err = fmt.Errorf("%s %d after %v: %w", w.called, w.seed, w.now, fmt.Errorf(format, args...))
 		w.say(nil, "!!", w.err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 // its own dice.
 type weather struct {
 	lagMin, lagMax time.Duration // one-way delay of the network
+	loss           int           // one frame in so many is lost and sent again; 0: none
 	cpuMin, cpuMax time.Duration // that a slow machine takes for each event
 	slowCPU        int           // one machine in so many has a slow processor; 0: none
 	work           time.Duration // that a sensor usually takes, at most
@@ -36,8 +37,8 @@ func fairWeather() weather {
 	}
 }
 
-// calm takes the slowness out of the machines.
-func (x *weather) calm() { x.slowCPU = 0 }
+// calm takes the slowness out of the machines and the loss out of the network.
+func (x *weather) calm() { x.slowCPU, x.loss = 0, 0 }
 
 func (x *weather) lag(w *world) time.Duration { return w.between(x.lagMin, x.lagMax) }
 
@@ -72,6 +73,9 @@ func (w *world) drawWeather() {
 		x.work, x.heavy = 200*time.Millisecond, 20*time.Second
 	}
 	if w.oneIn(3) {
+		x.loss = []int{20, 100, 1000}[w.rng.IntN(3)]
+	}
+	if w.oneIn(3) {
 		x.hold = w.between(20*time.Millisecond, time.Second).Truncate(time.Millisecond)
 	}
 	x.together = w.oneIn(3)
@@ -84,6 +88,10 @@ func (w *world) drawWeather() {
 	}
 	w.drawMachines()
 }
+
+// driftMax is how much a machine's clock gains or loses at the most, in
+// millionths: five times what quartz does.
+const driftMax = 500
 
 func (w *world) drawMachines() {
 	w.lans = 1 + w.rng.IntN(3)
@@ -107,6 +115,7 @@ func (w *world) drawMachines() {
 		h.slow = w.oneIn(3)
 		if skewed {
 			h.clock = w.between(-10*time.Hour, 10*time.Hour)
+			h.drift = int64(w.rng.IntN(2*driftMax+1) - driftMax)
 		}
 		if w.oneIn(20) {
 			h.observed = netip.AddrFrom4([4]byte{192, 0, 2, byte(h.index)})
@@ -164,7 +173,7 @@ func (w *world) fault(left time.Duration) {
 // mishap is bad luck that ends nobody, and by which no answer may be lost.
 func (w *world) mishap(h *host, left time.Duration) {
 	w.faults++
-	switch w.rng.IntN(7) {
+	switch w.rng.IntN(12) {
 	case 0, 1:
 		wall := [2]*host{h, w.hosts[w.rng.IntN(len(w.hosts))]}
 		w.say(h, "--", fmt.Sprintf("cannot dial %v", wall[1]))
@@ -180,10 +189,20 @@ func (w *world) mishap(h *host, left time.Duration) {
 		}
 		w.after(w.upto(left)+1, func() { h.cutOff = false })
 	case 3:
-		w.say(h, "--", "is suspended")
+		w.say(h, "--", "is halted")
 		h.free = max(h.free, w.now+w.upto(10*time.Second))
 	case 4:
 		w.forge(h)
+	case 5, 6:
+		if len(h.conns) > 0 {
+			w.halfOpen(h.conns[w.rng.IntN(len(h.conns))].conn)
+		}
+	case 7:
+		w.blockOneWay(h, w.upto(left)+1)
+	case 8:
+		w.suspend(h, w.upto(left)+1)
+	case 9:
+		w.disrupt(w.upto(left) + 1)
 	default:
 		if len(h.conns) > 0 {
 			w.say(h, "--", "a connection breaks")
@@ -192,9 +211,35 @@ func (w *world) mishap(h *host, left time.Duration) {
 	}
 }
 
+// blockOneWay lets what a machine sends to another vanish, also on links that
+// stand.
+func (w *world) blockOneWay(h *host, d time.Duration) {
+	to := w.hosts[w.rng.IntN(len(w.hosts))]
+	if w.oneIn(4) {
+		to = nil
+	}
+	w.say(h, "--", fmt.Sprintf("is not heard by %v", to))
+	w.block(h, to, d)
+}
+
+// disrupt is bad luck for many at once.
+func (w *world) disrupt(d time.Duration) {
+	switch w.rng.IntN(4) {
+	case 0:
+		w.server.restart(min(d, restartMax))
+	case 1:
+		w.part(d)
+	}
+}
+
+// restartMax is how long a server takes to start again.
+const restartMax = 20 * time.Second
+
 // askSome asks a question, rarely many at once.
 func (w *world) askSome() *asked {
 	switch {
+	case w.server.down:
+		return nil
 	case w.oneIn(100):
 		for range 40 { // more than may be under way on a link
 			w.server.ask(census, time.Minute)
@@ -254,7 +299,11 @@ func (w *world) rough(d time.Duration) {
 		w.at(start+at, func() { w.mishap(w.hosts[w.rng.IntN(len(w.hosts))], d-at) })
 	}
 	for range 1 + w.rng.IntN(3) {
-		w.at(start+w.upto(d), func() { w.roughly = append(w.roughly, w.server.ask(census, time.Hour)) })
+		w.at(start+w.upto(d), func() {
+			if !w.server.down {
+				w.roughly = append(w.roughly, w.server.ask(census, time.Hour))
+			}
+		})
 	}
 	for _, h := range w.hosts {
 		if h.node == nil && w.oneIn(4) {
@@ -278,6 +327,8 @@ func (w *world) ensureOne() {
 // down.
 func (w *world) clear() {
 	clear(w.walls)
+	w.clearWays()
+	w.cleared = w.now
 	for _, h := range w.hosts {
 		h.cutOff = false
 	}

@@ -1,16 +1,16 @@
 package sim
 
 import (
-	"container/heap"
 	"encoding/binary"
 	"fmt"
 	"hash"
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"time"
 
-	"catenary/internal/endpoint"
+	"catenary/internal/chain"
 	"catenary/internal/seal"
 	"catenary/internal/wire"
 )
@@ -21,25 +21,30 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // A world is a server, its machines and the network between them, on one clock
 // and from one seed.
 type world struct {
+	called  string // what kind of story it is
 	seed    uint64
 	rng     *rand.Rand
 	now     time.Duration // since epoch
 	todo    queue
-	order   int // breaks ties in todo
 	weather weather
 	hosts   []*host // in the order of their places
-	byPlace map[endpoint.Place]*host
 	lans    int
 	server  *server
 	walls   map[[2]*host]bool // dials from one to the other vanish
+	fabric  fabric
+	control Control
 	keys    keys
+	shared  *shared       // nil in a small world
+	before  [2]chain.Peer // who held the sides of a machine before the step in progress
 
 	roughly []*asked // questions of the rough phase, all of which must be answered in full
 	closed  time.Duration
+	healed  []time.Duration // how long the chains took to stand in order after bad luck
 
-	calm           bool // nothing is slow or broken
+	cleared        time.Duration // when bad luck last ended
+	calm           bool          // nothing is slow or broken
 	events, faults int
-	again          int // times that a LAN was asked a question again
+	sum            sums
 	decoded        int
 	traffic        [kinds]traffic // by kind of message
 	unwatched      bool           // counts are checked at the end only
@@ -51,11 +56,11 @@ type world struct {
 
 func newWorld(seed uint64, trace io.Writer) *world {
 	w := &world{
-		seed: seed, trace: trace,
+		called: "seed", seed: seed, trace: trace,
 		rng:   rand.New(rand.NewPCG(seed, 0x73696d)),
-		walls: map[[2]*host]bool{}, byPlace: map[endpoint.Place]*host{},
-		hash: fnv.New64a(),
-		keys: newKeys(),
+		walls: map[[2]*host]bool{},
+		hash:  fnv.New64a(), fabric: newFabric(),
+		keys: installation(),
 	}
 	w.weather = fairWeather()
 	w.server = newServer(w)
@@ -64,32 +69,9 @@ func newWorld(seed uint64, trace io.Writer) *world {
 
 // ---- time and chance ----
 
-type item struct {
-	at    time.Duration
-	order int
-	do    func()
-}
-
-type queue []item
-
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(i, j int) bool {
-	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].order < q[j].order
-}
-func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)   { *q = append(*q, x.(item)) }
-func (q *queue) Pop() any {
-	old := *q
-	x := old[len(old)-1]
-	old[len(old)-1].do = nil
-	*q = old[:len(old)-1]
-	return x
-}
-
 // at lets something happen at a moment.
 func (w *world) at(t time.Duration, do func()) {
-	w.order++
-	heap.Push(&w.todo, item{max(t, w.now), w.order, do})
+	w.todo.add(max(t, w.now), do)
 }
 
 func (w *world) after(d time.Duration, do func()) { w.at(w.now+d, do) }
@@ -102,10 +84,17 @@ func (w *world) run(d time.Duration) {
 // runUntil lets time pass until the end or until done says so, and reports
 // which.
 func (w *world) runUntil(end time.Duration, done func() bool) bool {
-	for w.err == nil && len(w.todo) > 0 && w.todo[0].at <= end {
-		it := heap.Pop(&w.todo).(item)
-		w.now = it.at
-		it.do()
+	for w.err == nil {
+		at, some := w.todo.next()
+		if !some || at > end {
+			break
+		}
+		w.now = at
+		if w.todo.ringsNext() {
+			w.rouse(w.todo.ring())
+		} else {
+			w.todo.take()()
+		}
 		if done() {
 			return true
 		}
@@ -200,9 +189,9 @@ type keys struct {
 	voucher                 []byte
 }
 
-func newKeys() keys {
+var installation = sync.OnceValue(func() keys {
 	k := keys{root: keyFrom(1), signing: keyFrom(2), stranger: keyFrom(3)}
 	const year = 365 * 24 * time.Hour
 	k.voucher = seal.Vouch(k.root.private, k.signing.public, epoch.Add(-year), epoch.Add(year))
 	return k
-}
+})

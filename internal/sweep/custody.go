@@ -45,7 +45,8 @@ type cover struct {
 	seq uint64
 }
 
-// A passing is a bundle to be passed along as it is.
+// A passing is a bundle to be passed along as it is. It is tainted, or one that
+// nothing more fits into.
 type passing struct {
 	bundle answer.Bundle
 	covers []cover
@@ -122,7 +123,9 @@ func (c *custody) confirm(seq uint64, unsafe []uint64, says bool) (covers []cove
 		keep = append(keep, x)
 	}
 	clear(c.list[len(keep):])
-	c.list = keep
+	if c.list = keep; len(keep) == 0 {
+		c.list = nil // a client is mostly idle
+	}
 	return covers
 }
 
@@ -143,6 +146,9 @@ func (s *Sweep) acked(now time.Time, ev Acked) {
 		}
 		return has
 	})
+	if len(c.asking) == 0 {
+		c.asking = nil
+	}
 	if c.open+len(c.asking) == had {
 		return
 	}
@@ -236,7 +242,7 @@ func (s *Sweep) send(now time.Time, r answer.Report, covers []cover) {
 	c := &s.custody
 	c.seq++
 	r.Seq = c.seq
-	size := r.Bundle.Rows.Size()
+	size := r.Bundle.Size()
 	c.list = append(c.list, sent{r, covers, now, size, false})
 	c.open++
 	c.size += size
@@ -310,7 +316,7 @@ func (s *Sweep) told(r answer.Report) {
 	}
 	switch {
 	case b.Set.Empty():
-	case q == nil || b.Tainted || b.Set.Overlaps(q.seen):
+	case q == nil || b.Tainted || b.Set.Overlaps(q.seen) || b.Mode != q.Mode:
 		s.enqueue(b, c...)
 	default:
 		s.merge(q, b, c)
@@ -326,18 +332,23 @@ func (s *Sweep) told(r answer.Report) {
 // enqueue lets a bundle pass as it is. It is tainted from here on: it may
 // arrive twice, and merged it could not be told apart.
 func (s *Sweep) enqueue(b answer.Bundle, covers ...cover) {
+	b.Tainted = true
+	s.line(b, covers...)
+}
+
+// line lets a bundle wait to be passed along by itself.
+func (s *Sweep) line(b answer.Bundle, covers ...cover) {
 	for len(s.queue) > 0 && (len(s.queue) == queueMax || s.queued > queueBytes) {
 		s.emit(Lost{s.queue[0].bundle.Question, "too many bundles wait for a neighbour in front"})
 		s.dequeue()
 	}
-	b.Tainted = true
 	s.queue = append(s.queue, passing{b, covers})
-	s.queued += b.Rows.Size()
+	s.queued += b.Size()
 }
 
 // dequeue drops the oldest bundle that waits.
 func (s *Sweep) dequeue() {
-	s.queued -= s.queue[0].bundle.Rows.Size()
+	s.queued -= s.queue[0].bundle.Size()
 	s.release(s.queue[0].covers)
 	s.queue = slices.Delete(s.queue, 0, 1)
 }
@@ -347,7 +358,7 @@ func (s *Sweep) pass(now time.Time) {
 	n := 0
 	for n < len(s.queue) && s.front != Nobody && !s.full() {
 		b := s.queue[n].bundle
-		s.queued -= b.Rows.Size()
+		s.queued -= b.Size()
 		s.send(now, answer.Report{Question: b.Question, Bundle: b}, s.queue[n].covers)
 		n++
 	}

@@ -27,19 +27,20 @@ type question struct {
 	mine   answer.Bundle // once own is ready, unless dropped to make room
 	size   int           // of mine, in bytes
 
-	buf     answer.Bundle // from behind, merged, not yet passed on
-	room    int           // of its rows, in bytes
-	covers  []cover       // the reports that are in buf
-	seen    answer.Set    // everything that was ever in buf
-	pending answer.Set    // machines behind that compute, not yet told
-	upFirst bool          // the neighbour behind has said its first
-	upFinal bool          // … and its last
+	buf     *answer.Bundle // from behind, merged, not yet passed on; nil: nothing
+	room    int            // of its rows, in bytes
+	covers  []cover        // the reports that are in buf
+	seen    answer.Set     // everything that was ever in buf
+	pending answer.Set     // machines behind that compute, not yet told
+	upFirst bool           // the neighbour behind has said its first
+	upFinal bool           // … and its last
 
 	first  bool      // we have said our first on this link in front
 	final  bool      // … and our last
 	grid   int       // next grid point is Hold·2^grid
 	said   int       // reports since minute
 	minute time.Time // when said was last 0
+	last   time.Time // of our last report
 }
 
 func (s *Sweep) evaluated(now time.Time, ev Evaluated) {
@@ -48,13 +49,16 @@ func (s *Sweep) evaluated(now time.Time, ev Evaluated) {
 		return
 	}
 	b := answer.BundleOf(q.ID, s.slot, ev.Rows, ev.Counts)
+	if q.Mode != answer.Merged {
+		b = b.Boxed(q.Mode, ev.Box)
+	}
 	s.keep(q, b)
 	if q.direct {
 		s.witness(q, b)
 	}
 	if q.again || q.ID <= s.highest || q.seen.Has(s.slot) || now.Sub(s.registered) > strangerAfter {
 		// Our former life, or who shares our slot, may have answered already.
-		q.own = said
+		s.saidOwn(q)
 		s.enqueue(b)
 		return
 	}
@@ -62,11 +66,20 @@ func (s *Sweep) evaluated(now time.Time, ev Evaluated) {
 	q.skipGrid(now)
 }
 
+// saidOwn notes that the own answer has left. In a box it is not kept: if it is
+// asked for again the server may have been unable to open it, and it takes a
+// new one.
+func (s *Sweep) saidOwn(q *question) {
+	if q.own = said; q.Mode != answer.Merged {
+		s.keep(q, answer.Bundle{})
+	}
+}
+
 // keep holds the own answer in case the server asks again. Older ones make
 // room for it, unless they have still to be said.
 func (s *Sweep) keep(q *question, b answer.Bundle) {
 	s.kept -= q.size
-	q.mine, q.size = b, b.Rows.Size()
+	q.mine, q.size = b, b.Size()
 	s.kept += q.size
 	for _, old := range s.live {
 		if s.kept <= keptMax {
@@ -94,6 +107,17 @@ func (s *Sweep) again(q *question) {
 func (s *Sweep) compute(q *question) {
 	q.own, q.again = running, true
 	s.emit(Evaluate{q.Question})
+}
+
+// Said returns what this machine has said to a live question. It is not ok if
+// the machine does not know that any more, or if it, or its former life, may
+// have said two things.
+func (s *Sweep) Said(id uint64) (rows answer.Rows, ok bool) {
+	q := s.find(id)
+	if q == nil || q.own != said || q.again || q.ID <= s.highest || q.mine.Set.Empty() {
+		return answer.Rows{}, false
+	}
+	return q.mine.Rows, true
 }
 
 // direct gives the server what it could not get along the chain.
@@ -136,16 +160,16 @@ func (s *Sweep) due(now time.Time, q *question) bool {
 			age >= q.Hold && (!s.behind || q.upFinal) ||
 			age >= q.Hold+stuck
 	}
-	if q.said >= reportsMax && now.Before(q.minute.Add(reportsReset)) {
+	if q.said >= reportsMax && now.Before(q.last.Add(reportsGap)) {
 		return false
 	}
-	return q.waits(s.complete(q)) && (q.own != ready || !q.buf.Set.Empty() || !q.pending.Empty() ||
+	return q.waits(s.complete(q)) && (q.own != ready || q.buf != nil || !q.pending.Empty() ||
 		s.complete(q) && !q.final || !now.Before(q.gridPoint()))
 }
 
 // waits reports whether there is something to say after the first report.
 func (q *question) waits(complete bool) bool {
-	return !q.buf.Set.Empty() || !q.pending.Empty() || q.own == ready || complete && !q.final
+	return q.buf != nil || !q.pending.Empty() || q.own == ready || complete && !q.final
 }
 
 func (q *question) gridPoint() time.Time { return q.at.Add(q.Hold<<q.grid + gridSlack) }
@@ -159,42 +183,54 @@ func (q *question) skipGrid(now time.Time) {
 
 // say makes one report of all there is to say about q, and sends it.
 func (s *Sweep) say(now time.Time, q *question) {
-	r := answer.Report{Question: q.ID, First: !q.first, Final: s.complete(q), Bundle: q.buf}
+	r := answer.Report{Question: q.ID, First: !q.first, Final: s.complete(q)}
+	if q.buf != nil {
+		r.Bundle = *q.buf
+	}
 	switch {
 	case q.own == running && !q.first && !q.again:
 		q.pending.Add(s.slot)
-	case q.own == ready && q.buf.Set.Empty():
+	case q.own == ready && q.buf == nil:
 		r.Bundle = q.mine
 	case q.own == ready && q.buf.Set.Overlaps(q.mine.Set):
 		s.enqueue(q.mine) // somebody behind claims our slot
 	case q.own == ready:
-		r.Bundle = answer.Merge(s.lim, q.buf, q.mine)
+		if sum, fits := answer.Fit(s.lim, *q.buf, q.mine); fits {
+			r.Bundle = sum
+		} else {
+			s.line(q.mine)
+		}
 	}
 	if q.own == ready {
 		q.seen = q.seen.Union(q.mine.Set)
-		q.own = said
+		s.saidOwn(q)
 	}
 	r.Pending = q.pending
 	covers := q.covers
 	s.room -= q.room
-	q.buf, q.room, q.covers, q.pending = answer.Bundle{}, 0, nil, answer.Set{}
+	q.buf, q.room, q.covers, q.pending = nil, 0, nil, answer.Set{}
 	q.first, q.final = true, q.final || r.Final
 	if !now.Before(q.minute.Add(reportsReset)) {
 		q.minute, q.said = now, 0
 	}
 	q.said++
+	q.last = now
 	q.skipGrid(now)
 	s.send(now, r, covers)
 }
 
-// merge takes a bundle from behind into what waits for q.
+// merge takes a bundle from behind into what waits for q. If it does not fit,
+// what waits goes on by itself: only boxes do that.
 func (s *Sweep) merge(q *question, b answer.Bundle, c []cover) {
-	if q.buf.Set.Empty() {
-		q.buf = b
+	if q.buf == nil {
+		q.buf = &b
+	} else if sum, fits := answer.Fit(s.limits(), *q.buf, b); fits {
+		q.buf = &sum
 	} else {
-		q.buf = answer.Merge(s.limits(), q.buf, b)
+		s.line(*q.buf, q.covers...)
+		q.buf, q.covers = &b, nil
 	}
-	size := q.buf.Rows.Size()
+	size := q.buf.Size()
 	s.room += size - q.room
 	q.room = size
 	q.covers = append(q.covers, c...)

@@ -150,7 +150,7 @@ func parse(t *testing.T, now time.Time, s string) Event {
 	case "acked":
 		return Acked{number("acked"), numbers("unsafe"), numbers("questions")}
 	case "evaluated":
-		return Evaluated{number("evaluated"), rowOf(1), answer.Counts{Passed: 1}}
+		return Evaluated{Question: number("evaluated"), Rows: rowOf(1), Counts: answer.Counts{Passed: 1}}
 	}
 	t.Fatalf("unknown event %q", s)
 	return nil

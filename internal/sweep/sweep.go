@@ -36,7 +36,7 @@ type Question struct {
 	Sealed  []byte        // forwarded as it is
 	Expires time.Time     // by the local clock
 	Hold    time.Duration // D0: how long machines may compute before the first answer leaves
-	Body    any           // what the host needs to compute the answer; not looked at here
+	Mode    answer.Mode
 }
 
 // A Front is who stands in front.
@@ -114,11 +114,13 @@ type (
 		Unsafe    []uint64
 		Questions []uint64
 	}
-	// Evaluated: the own answer to a question is ready.
+	// Evaluated: the own answer to a question is ready. In other modes than
+	// merged it comes with its box.
 	Evaluated struct {
 		Question uint64
 		Rows     answer.Rows
 		Counts   answer.Counts
+		Box      answer.Box
 	}
 )
 
@@ -202,10 +204,13 @@ const (
 	liveMax = 256  // questions kept with all their state
 	goneMax = 1024 // ids of questions remembered after that
 
-	// reportsMax per question and minute: what comes after merges and waits. A
+	// After reportsMax reports to a question within reportsReset, further ones
+	// leave reportsGap apart, and what comes meanwhile is merged: a neighbour
+	// that says each answer singly costs those in front no more than that. A
 	// chain says about ten reports to a question (docs/protocol.md §5.3).
 	reportsMax   = 32
 	reportsReset = time.Minute
+	reportsGap   = 500 * time.Millisecond
 
 	// keptMax bounds the own answers that are kept in case the server asks
 	// again, in bytes; a dropped one is computed anew.
@@ -223,11 +228,11 @@ type Sweep struct {
 	highest    uint64    // questions up to here are answered as tainted
 
 	front    Front
-	custody  custody
 	behind   bool
-	up       *upstream   // who stands behind, or nil
-	ups      []*upstream // and stood there, newest last
 	ackDue   bool
+	custody  custody
+	up       *upstream     // who stands behind, or nil
+	ups      []*upstream   // and stood there, newest last
 	receipts []uint64      // questions whose receipt has not been said
 	queue    []passing     // tainted: to be passed along as they are, oldest first
 	queued   int           // bytes in queue
@@ -290,9 +295,8 @@ func (s *Sweep) Same(sealed []byte) (Question, bool) {
 }
 
 // Step applies one event that happened at now and returns what the host must
-// do about it. The slice is valid until the next call.
+// do about it.
 func (s *Sweep) Step(now time.Time, ev Event) []Effect {
-	s.out = s.out[:0]
 	switch ev := ev.(type) {
 	case Tick:
 		s.late = max(ev.Late, s.late-s.late/4)
@@ -323,7 +327,9 @@ func (s *Sweep) Step(now time.Time, ev Event) []Effect {
 	}
 	s.pass(now)
 	s.ack()
-	return s.out
+	out := s.out
+	s.out = nil
+	return out
 }
 
 // Deadline reports when Step must be called at the latest, with a [Tick] if
@@ -346,7 +352,7 @@ func (s *Sweep) Deadline() time.Time {
 		case !q.first:
 			at(q.at.Add(q.Hold + stuck))
 		case q.said >= reportsMax && q.waits(s.complete(q)):
-			at(q.minute.Add(reportsReset))
+			at(q.last.Add(reportsGap))
 		case q.own == ready:
 			at(q.gridPoint())
 		}
@@ -473,6 +479,14 @@ func (s *Sweep) forget(i int) {
 	}
 	s.gone[s.next] = q.ID
 	s.next = (s.next + 1) % goneMax
+}
+
+// Question returns a live question.
+func (s *Sweep) Question(id uint64) (Question, bool) {
+	if q := s.find(id); q != nil {
+		return q.Question, true
+	}
+	return Question{}, false
 }
 
 func (s *Sweep) find(id uint64) *question {

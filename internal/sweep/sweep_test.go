@@ -275,7 +275,7 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 				q := question.Draw(t, "question")
 				if r.computed[q] > 0 {
 					r.came[q] = r.came[q].Union(answer.SetOf(self))
-					r.step(Evaluated{q, rowOf(1), answer.Counts{Passed: 1}})
+					r.step(Evaluated{Question: q, Rows: rowOf(1), Counts: answer.Counts{Passed: 1}})
 				}
 			},
 			"forget what was kept": func(t *rapid.T) {
@@ -345,7 +345,7 @@ func TestFewMessages(t *testing.T) {
 		at := rapid.IntRange(0, told).Draw(t, "evaluated after")
 		for i := range told + 1 {
 			if i == at {
-				r.step(Evaluated{9, rowOf(1), answer.Counts{Passed: 1}})
+				r.step(Evaluated{Question: 9, Rows: rowOf(1), Counts: answer.Counts{Passed: 1}})
 			}
 			if i < told {
 				r.tell(9, answer.SetOf(answer.Slot(20+i)), false, i == 0, i == told-1)

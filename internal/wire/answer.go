@@ -34,6 +34,7 @@ func (m Answer) appendCrossing(b []byte, through *Dictionary) []byte {
 		b = field.AppendBytes(b, 12, scratch)
 	}
 	rows.settle()
+	b = appendBoxes(b, bu)
 	b = field.AppendFixed(b, 20, rows.check)
 	return field.AppendBytes(b, 21, appendSet(nil, bu.Stopped))
 }
@@ -44,6 +45,7 @@ func decodeCrossing(b []byte, through *Dictionary) (Message, error) {
 	var m Answer
 	rows := crossing{Dictionary: through}
 	var check uint64
+	var boxes boxes
 	bu := &m.Bundle
 	left := answer.ChainLimits.Bytes
 	err := fields(b, func(f value) error {
@@ -72,6 +74,8 @@ func decodeCrossing(b []byte, through *Dictionary) (Message, error) {
 			return f.Fixed(&bu.Rows.Cut)
 		case 12:
 			return f.row(&bu.Rows, &left, &rows)
+		case 13, 14:
+			return boxes.take(f, &left)
 		case 20:
 			return f.Fixed(&check)
 		case 21:
@@ -86,6 +90,9 @@ func decodeCrossing(b []byte, through *Dictionary) (Message, error) {
 		return m, err
 	}
 	rows.settle()
+	if err := boxes.put(bu); err != nil {
+		return m, err
+	}
 	bu.Question = m.Question
 	bu.Counts.Errors, bu.Counts.Stopped = uint64(bu.Failed.Len()), uint64(bu.Stopped.Len())
 	return m, checkBundle(m.Bundle)
@@ -104,7 +111,7 @@ func checkBundle(b answer.Bundle) error {
 	case b.Rows.Cut != 0 && len(b.Rows.List) > 0 && b.Rows.List[len(b.Rows.List)-1].Hash >= b.Rows.Cut:
 		return errors.New("row above the cut")
 	}
-	return nil
+	return checkBoxes(b)
 }
 
 func appendCells(b []byte, cells []answer.Cell) []byte {

@@ -103,6 +103,9 @@ func drawReport(t *rapid.T) answer.Report {
 	b := &r.Bundle
 	b.Stopped = drawPart(t, b.Failed)
 	b.Counts.Errors, b.Counts.Stopped = uint64(b.Failed.Len()), uint64(b.Stopped.Len())
+	if n <= 20 {
+		drawBoxes(t, b)
+	}
 	return r
 }
 
@@ -134,6 +137,7 @@ func drawRegister(t *rapid.T) Register {
 		Back: drawNeighbour(t), Fore: drawNeighbour(t),
 		RenewalKey: drawBytes(t, 0, 200), Unreachable: drawIDs(t, UnreachableMax),
 		RoundTrip: time.Duration(rapid.Int64Range(0, roundTripMax.Microseconds()).Draw(t, "µs")) * time.Microsecond,
+		Evidence:  rapid.SliceOfN(rapid.Custom(drawEvidence), 0, AuditsMax).Draw(t, "evidence"),
 	}
 }
 
@@ -158,7 +162,7 @@ func drawReply(t *rapid.T) Registered {
 		Certificate: drawBytes(t, 0, 200), Vouchers: blobs.Draw(t, "vouchers"), Direct: drawNumbers(t, KnownMax),
 		Again: rapid.Bool().Draw(t, "again"), Come: drawMillis(t),
 		LAN: rapid.Uint64().Draw(t, "lan"), Across: places.Draw(t, "across"), From: drawPlace(t), Until: drawPlace(t),
-		Counted: drawNumbers(t, KnownMax),
+		Counted: drawNumbers(t, KnownMax), Audits: rapid.SliceOfN(rapid.Custom(drawAudit), 0, AuditsMax).Draw(t, "audits"),
 	}
 }
 
@@ -232,6 +236,7 @@ func drawLetter(t *rapid.T) Letter {
 		Limit:    time.Duration(part.Draw(t, "limit")) * time.Millisecond,
 		Key:      answer.Key(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")),
 		Plan:     drawBytes(t, 1, 300),
+		Mode:     answer.Mode(rapid.IntRange(0, 2).Draw(t, "mode")),
 	}
 }
 

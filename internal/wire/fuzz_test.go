@@ -39,6 +39,8 @@ func honest(r answer.Report) error {
 		return fmt.Errorf("%d rows of %d bytes", len(b.Rows.List), size)
 	case b.Counts.Passed > n || b.Counts.Errors > n || b.Counts.NoResults > n:
 		return fmt.Errorf("counts %+v of %d machines", b.Counts, n)
+	case b.Mode != answer.Merged && uint64(len(b.Boxes)) != n, b.Size() > answer.ChainLimits.Bytes:
+		return fmt.Errorf("%d boxes of %d machines, %d bytes", len(b.Boxes), n, b.Size())
 	case n == 0 && (len(b.Rows.List) > 0 || b.Tainted || b.Rows.Cut != 0):
 		return fmt.Errorf("bundle of nobody: %+v", b)
 	}

@@ -19,6 +19,7 @@ type Letter struct {
 	Limit    time.Duration // how long a sensor may run
 	Key      answer.Key
 	Plan     []byte // encoded plan.Plan
+	Mode     answer.Mode
 }
 
 // LifeMax bounds a question's life: a client that was off longer does not want
@@ -33,7 +34,8 @@ func (l Letter) Append(b []byte) []byte {
 	b = field.AppendUint(b, 4, uint64(l.Hold.Milliseconds()))
 	b = field.AppendUint(b, 5, uint64(l.Limit.Milliseconds()))
 	b = field.AppendBytes(b, 6, l.Key[:])
-	return field.AppendBytes(b, 7, l.Plan)
+	b = field.AppendBytes(b, 7, l.Plan)
+	return field.AppendUint(b, 8, uint64(l.Mode))
 }
 
 // DecodeLetter reads a letter from all of b. The letter shares b's memory.
@@ -55,6 +57,8 @@ func DecodeLetter(b []byte) (Letter, error) {
 			return f.Exact(l.Key[:])
 		case 7:
 			return f.Bytes(&l.Plan)
+		case 8:
+			return f.byte((*uint8)(&l.Mode))
 		}
 		return nil
 	})
@@ -63,6 +67,8 @@ func DecodeLetter(b []byte) (Letter, error) {
 		return l, fmt.Errorf("letter: %w", err)
 	case l.Question == 0 || len(l.Plan) == 0:
 		return l, errors.New("letter: question or plan is missing")
+	case !l.Mode.Valid():
+		return l, fmt.Errorf("letter: its answer is to travel in %v, which this program does not know", l.Mode)
 	case l.Life <= 0 || l.Life > LifeMax || l.Hold <= 0 || l.Hold > l.Life || l.Limit <= 0 || l.Limit > l.Life:
 		return l, fmt.Errorf("letter: life %v, hold %v and limit %v do not fit together", l.Life, l.Hold, l.Limit)
 	}

@@ -23,6 +23,8 @@ const (
 	ForwardLeader  Role = 4
 	// Witness dials the server to give its own answer itself, past its chain.
 	Witness Role = 5
+	// Backward dials its neighbour behind once more, for files.
+	Backward Role = 6
 )
 
 // Hello is the first message of a link, from who dialled.

@@ -36,6 +36,7 @@ type Register struct {
 	// RoundTrip is the time to the neighbour in front and back, smoothed; 0:
 	// unknown.
 	RoundTrip time.Duration
+	Evidence  []Evidence // that the reply before has asked for
 }
 
 // A Neighbour is who stands next to a client on one side.
@@ -80,6 +81,9 @@ type Registered struct {
 	// Counted are live questions to which the client's answer was counted in
 	// the LAN that it has left: it passes them on and does not answer again.
 	Counted []uint64
+	// Audits are questions of which the client is to say next time what it has
+	// answered.
+	Audits []Audit
 }
 
 // Intervals are the client settings that pace registrations. A client draws
@@ -131,6 +135,9 @@ func (m Register) append(b []byte) []byte {
 	}
 	b = field.AppendFixed(b, 20, m.State)
 	b = putNumbers(b, 21, m.Known)
+	for _, e := range m.Evidence {
+		b = field.AppendPart(b, 27, e.append(nil))
+	}
 	return field.AppendUint(b, 30, uint64(m.RoundTrip.Microseconds()))
 }
 
@@ -183,6 +190,8 @@ func (m *Register) take(f value) error {
 		return f.Fixed(&m.State)
 	case 21:
 		return f.numbers(&m.Known, knownMax)
+	case 27:
+		return f.evidence(&m.Evidence)
 	case 30:
 		return f.micros(&m.RoundTrip)
 	}
@@ -218,6 +227,9 @@ func (m Registered) append(b []byte) []byte {
 	b = field.AppendUint(b, 24, uint64(m.Come.Milliseconds()))
 	b = putPlaces(b, 25, m.Back)
 	b = putPlaces(b, 26, m.Fore)
+	for _, a := range m.Audits {
+		b = field.AppendPart(b, 27, a.append(nil))
+	}
 	b = field.AppendFixed(b, 30, m.LAN)
 	b = putPlaces(b, 31, m.Across)
 	b = putPlace(b, 32, m.From)
@@ -291,6 +303,8 @@ func (m *Registered) take(f value) error {
 		return f.places(&m.Back)
 	case 26:
 		return f.places(&m.Fore)
+	case 27:
+		return f.audit(&m.Audits)
 	case 30:
 		return f.Fixed(&m.LAN)
 	case 31:

@@ -17,7 +17,7 @@ import (
 func (m Register) Named() Register {
 	s := m
 	s.Version, s.Initial, s.Incarnation, s.Sequence, s.Peers, s.State = 0, false, 0, 0, 0, 0
-	s.Known, s.Unreachable, s.RenewalKey, s.RoundTrip = nil, nil, nil, 0
+	s.Known, s.Unreachable, s.RenewalKey, s.RoundTrip, s.Evidence = nil, nil, nil, 0, nil
 	h := fnv.New64a()
 	h.Write(s.append(nil))
 	m.State = max(h.Sum64(), 1)
@@ -29,7 +29,7 @@ func (m Register) Named() Register {
 func (m Register) Brief() Register {
 	return Register{
 		Version: m.Version, Incarnation: m.Incarnation, Sequence: m.Sequence, Peers: m.Peers,
-		Known: m.Known, Unreachable: m.Unreachable, State: m.State, RoundTrip: m.RoundTrip,
+		Known: m.Known, Unreachable: m.Unreachable, State: m.State, RoundTrip: m.RoundTrip, Evidence: m.Evidence,
 	}
 }
 
@@ -40,7 +40,7 @@ func (m Register) IsBrief() bool { return !m.Place.Addr.IsValid() }
 // this state.
 func (m Register) Whole(said Register) Register {
 	said.Version, said.Initial, said.Incarnation, said.Sequence, said.Peers, said.State = m.Version, m.Initial, m.Incarnation, m.Sequence, m.Peers, m.State
-	said.Known, said.Unreachable, said.RenewalKey, said.RoundTrip = m.Known, m.Unreachable, m.RenewalKey, m.RoundTrip
+	said.Known, said.Unreachable, said.RenewalKey, said.RoundTrip, said.Evidence = m.Known, m.Unreachable, m.RenewalKey, m.RoundTrip, m.Evidence
 	return said
 }
 

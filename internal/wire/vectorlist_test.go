@@ -13,7 +13,7 @@ import (
 
 // vectors are the entries of testdata/vectors.txt.
 func vectors() []vector {
-	return slices.Concat(linkVectors(), questionVectors(), answerVectors(), registerVectors(), partVectors(), crossingVectors())
+	return slices.Concat(linkVectors(), questionVectors(), answerVectors(), boxVectors(), registerVectors(), datagramVectors(), partVectors(), crossingVectors())
 }
 
 func linkVectors() []vector {

@@ -46,6 +46,7 @@ type vector struct {
 	skipped    []byte    // a frame of a kind that nobody knows
 	crossing   []Message // what one connection carries
 	digest     []Message // likewise, too much to print
+	datagram   *datagramVector
 }
 
 type rowVector struct {
@@ -69,6 +70,8 @@ func (v vector) parts() []part {
 	switch {
 	case v.crossing != nil || v.digest != nil:
 		return v.connectionParts()
+	case v.datagram != nil:
+		return v.datagram.parts()
 	case v.message != nil:
 		return []part{{"bytes", Append(nil, v.message)}}
 	case v.letter != nil:
@@ -176,6 +179,8 @@ func TestVectorsDecode(t *testing.T) {
 			err = open(v.sealed, parts)
 		case v.crossing != nil || v.digest != nil:
 			err = readConnection(v, parts)
+		case v.datagram != nil:
+			err = readDatagram(v.datagram, parts)
 		default:
 			if got, err = Decode(body(t, b)); got != nil {
 				t.Errorf("%s is not skipped but decodes to %v", v.name, got)

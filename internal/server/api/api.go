@@ -40,8 +40,14 @@ type Engine interface {
 	// CreateSensor signs and stores a script sensor and puts it in the
 	// catalogue.
 	CreateSensor(ctx context.Context, s sensor.Sensor) (store.Sensor, error)
-	// Clients is what is known of every registered machine.
+	// Account says what has become of a question on each machine, so far or in
+	// the end.
+	Account(ctx context.Context, question uint64) (store.Account, error)
+	// Clients is what is known of every registered machine, LAN by LAN in the
+	// order of their chains.
 	Clients(ctx context.Context) []endpoint.Status
+	// CountClients is how many there are.
+	CountClients(ctx context.Context) int
 
 	Boundary
 }

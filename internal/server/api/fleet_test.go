@@ -37,6 +37,7 @@ type fleet struct {
 	sensors   []sensor.Sensor
 	catalogue *sensor.Catalogue
 	results   map[uint64]tally.Result
+	accounts  map[uint64]store.Account
 	changed   chan struct{} // closed and made anew with every change
 	clients   []endpoint.Status
 	asked     []Asking
@@ -65,7 +66,7 @@ func testSensors() []sensor.Sensor {
 
 func newFleet(t testing.TB, st *store.Store) *fleet {
 	t.Helper()
-	f := &fleet{store: st, sensors: testSensors(), results: map[uint64]tally.Result{}, changed: make(chan struct{}), mask: boundary.DefaultMask}
+	f := &fleet{store: st, sensors: testSensors(), results: map[uint64]tally.Result{}, accounts: map[uint64]store.Account{}, changed: make(chan struct{}), mask: boundary.DefaultMask}
 	must(t, st.SyncBuiltin(t.Context(), f.sensors, time.Now()))
 	must(t, f.renew())
 	return f
@@ -158,6 +159,18 @@ func (f *fleet) Clients(context.Context) []endpoint.Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.clients
+}
+
+func (f *fleet) CountClients(context.Context) int { return len(f.clients) }
+
+func (f *fleet) Account(_ context.Context, id uint64) (store.Account, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, ok := f.accounts[id]
+	if !ok {
+		return a, fault.New(fault.NotFound, "account of question %d", id)
+	}
+	return a, nil
 }
 
 // rows are said by as many machines as each text stands there.

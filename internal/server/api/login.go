@@ -161,12 +161,7 @@ type isoTime time.Time
 
 const never = `"2001-01-01T00:00:00Z"`
 
-func (t isoTime) MarshalJSON() ([]byte, error) {
-	if time.Time(t).IsZero() {
-		return []byte(never), nil
-	}
-	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05Z"`)), nil
-}
+func (t isoTime) MarshalJSON() ([]byte, error) { return t.append(nil), nil }
 
 type userKey struct{}
 

@@ -86,11 +86,16 @@ func sendJSON(w http.ResponseWriter, status int, v any) error {
 	if err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
+	beginJSON(w, status)
+	return send(w, b)
+}
+
+// beginJSON sends the head of an answer. From here on no error can be told.
+func beginJSON(w http.ResponseWriter, status int) {
 	// Exactly this: programs compare it as a whole.
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	return send(w, b)
 }
 
 func send(w http.ResponseWriter, b []byte) error {

@@ -56,6 +56,12 @@ type counters struct {
 	ExpireSeconds      int64 `json:"expire_seconds"` // seconds from issue to expiry
 	IssueSeconds       int64 `json:"issue_seconds"`  // of a saved question: between askings
 	SecondsSinceIssued int64 `json:"seconds_since_issued"`
+
+	// Catenary's own.
+	StoppedCount int `json:"stopped_count"` // of ErrorCount: a sensor took too long
+	RunningCount int `json:"running_count"` // have the question and have not answered
+	OfflineCount int `json:"offline_count"` // machines that are off or dead, and not expected to answer
+	RoundCount   int `json:"round_count"`   // highest number of times that a LAN was asked again
 }
 
 type resultInfo struct {
@@ -117,6 +123,7 @@ func (r reading) counters() counters {
 	return counters{
 		ID: p.Question, QuestionID: p.Question, CacheID: "0",
 		EstimatedTotal: p.Expected, MRTested: p.Answered, MRPassed: p.Answered, Tested: p.Answered, Passed: p.Passed,
+		StoppedCount: p.Stopped, RunningCount: p.Pending, OfflineCount: p.Gone, RoundCount: p.Rounds,
 		ErrorCount: p.Errors, NoResultsCount: p.NoResults, ReportCount: p.Reports, SelectCount: len(r.plan.Selects),
 		ItemCount: rows, RowCount: rows, RowCountMachines: machines, FilteredRowCount: rows, FilteredRowCountMachines: machines,
 		Expiration:         max(0, int64(p.Expires.Sub(r.now)/time.Second)),

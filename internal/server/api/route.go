@@ -53,6 +53,7 @@ func (s *server) routes() []route {
 		{"POST", v2 + "questions", withSession, post(bodyMax, s.createQuestion)},
 		{"GET", v2 + "questions/{id}", withSession, get(s.showQuestion)},
 		{"GET", v2 + "questions/{id}/events", withSession, s.questionEvents},
+		{"GET", v2 + "questions/{id}/account", withSession, get(s.questionAccount)},
 		{"GET", v2 + "result_info/question/{id}", withSession, get(s.resultInfo)},
 		{"GET", v2 + "result_data/question/{id}", withSession, get(s.resultData)},
 
@@ -62,7 +63,7 @@ func (s *server) routes() []route {
 		{"GET", v2 + "sensors/by-name/{name}", withSession, get(s.sensorByName)},
 		{"GET", v2 + "sensors/by-hash/{hash}", withSession, get(s.sensorByHash)},
 
-		{"GET", v2 + "system_status", withSession, get(s.systemStatus)},
+		{"GET", v2 + "system_status", withSession, s.systemStatus},
 		{"GET", v2 + "client_count", withSession, get(s.clientCount)},
 
 		{"GET", "/metrics", fromHere, s.serveMetrics},

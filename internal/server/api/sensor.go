@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"catenary/internal/answer"
 	"catenary/internal/fault"
 	"catenary/internal/sensor"
 	"catenary/internal/server/store"
@@ -47,6 +48,7 @@ type sensorObject struct {
 	CreationTime         isoTime           `json:"creation_time"`
 	ModificationTime     isoTime           `json:"modification_time"`
 	LastModifiedBy       string            `json:"last_modified_by"`
+	AnswerMode           string            `json:"answer_mode,omitempty"` // attested or sealed; merged is not said
 }
 
 func toSensor(s sensor.Sensor, rec store.Sensor) (sensorObject, error) {
@@ -55,6 +57,9 @@ func toSensor(s sensor.Sensor, rec store.Sensor) (sensorObject, error) {
 		ValueType: value.String.String(), Delimiter: s.Delimiter, Queries: []queryObject{},
 		MaxAgeSeconds: int64(s.MaxAge / time.Second), KeepDuplicatesFlag: s.KeepDuplicates, IgnoreCaseFlag: s.IgnoreCase,
 		CreationTime: isoTime(rec.Created), ModificationTime: isoTime(rec.Modified), LastModifiedBy: rec.ModifiedBy,
+	}
+	if s.Mode != answer.Merged {
+		o.AnswerMode = s.Mode.String()
 	}
 	for _, sc := range s.Scripts {
 		o.Queries = append(o.Queries, queryObject{string(sc.Platform), sc.Source, string(sc.Language)})

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"catenary/internal/answer"
 	"catenary/internal/fault"
 	"catenary/internal/sensor"
 	"catenary/internal/value"
@@ -41,6 +42,7 @@ type sensorRequest struct {
 	ParameterDefinition *string         `json:"parameter_definition"`
 	Subcolumns          []columnRequest `json:"subcolumns"`
 	Queries             []queryObject   `json:"queries"`
+	AnswerMode          string          `json:"answer_mode"` // merged if it is not said
 }
 
 type columnRequest struct {
@@ -84,6 +86,12 @@ func (q sensorRequest) sensor() (sensor.Sensor, error) {
 	}
 	for _, sc := range s.Scripts {
 		s.Platforms = append(s.Platforms, sc.Platform)
+	}
+	if q.AnswerMode != "" {
+		var ok bool
+		if s.Mode, ok = answer.ParseMode(q.AnswerMode); !ok {
+			return s, fault.New(fault.Invalid, "answer_mode: %q is not one of [merged attested sealed]", shorten(q.AnswerMode))
+		}
 	}
 	if q.ParameterDefinition != nil {
 		if s.Parameters, err = parseParameters(*q.ParameterDefinition); err != nil {

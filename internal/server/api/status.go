@@ -3,39 +3,16 @@ package api
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
+	"strconv"
+	"time"
 
 	"catenary/internal/endpoint"
 )
 
 // protocolVersion is the number of the client protocol in the public API.
 const protocolVersion = 1
-
-// A statusObject is one machine in system_status. The fields from client_id on
-// are Catenary's own.
-type statusObject struct {
-	CacheRowID        int     `json:"cache_row_id"`
-	ComputerID        uint32  `json:"computer_id"`
-	HostName          string  `json:"host_name"`
-	IPAddressClient   string  `json:"ipaddress_client"`
-	IPAddressServer   string  `json:"ipaddress_server"`
-	PortNumber        uint16  `json:"port_number"`
-	ProtocolVersion   int     `json:"protocol_version"`
-	FullVersion       string  `json:"full_version"`
-	LastRegistration  isoTime `json:"last_registration"`
-	SendState         string  `json:"send_state"`
-	ReceiveState      string  `json:"receive_state"`
-	Status            string  `json:"status"`
-	PublicKeyValid    bool    `json:"public_key_valid"`
-	RegisteredWithTLS bool    `json:"registered_with_tls"`
-	RegistrationError bool    `json:"registration_error"`
-
-	ClientID string `json:"client_id"`
-	Platform string `json:"platform"`
-	LAN      string `json:"lan"`
-	Backward string `json:"backward"` // a neighbour's computer name, "server", or empty
-	Forward  string `json:"forward"`
-}
 
 type versionCount struct {
 	VersionString string `json:"version_string"`
@@ -45,137 +22,198 @@ type versionCount struct {
 
 // An aggregateObject stands behind the machines: how many are in which state.
 type aggregateObject struct {
-	BlockedCount           int            `json:"blocked_count"`
-	LeaderCount            int            `json:"leader_count"`
-	NormalCount            int            `json:"normal_count"`
-	SlowlinkCount          int            `json:"slowlink_count"`
-	SendOKCount            int            `json:"send_ok_count"`
-	SendForwardCount       int            `json:"send_forward_count"`
-	SendBackwardCount      int            `json:"send_backward_count"`
-	SendNoneCount          int            `json:"send_none_count"`
-	ReceiveOKCount         int            `json:"receive_ok_count"`
-	ReceiveForwardCount    int            `json:"receive_forward_count"`
-	ReceiveBackwardCount   int            `json:"receive_backward_count"`
-	ReceiveNoneCount       int            `json:"receive_none_count"`
-	RegisteredWithTLSCount int            `json:"registered_with_tls_count"`
-	Versions               []versionCount `json:"versions"`
+	BlockedCount              int            `json:"blocked_count"`
+	LeaderCount               int            `json:"leader_count"`
+	NormalCount               int            `json:"normal_count"`
+	SlowlinkCount             int            `json:"slowlink_count"`
+	SendOKCount               int            `json:"send_ok_count"`
+	SendForwardCount          int            `json:"send_forward_count"`
+	SendBackwardCount         int            `json:"send_backward_count"`
+	SendNoneCount             int            `json:"send_none_count"`
+	ReceiveOKCount            int            `json:"receive_ok_count"`
+	ReceiveForwardCount       int            `json:"receive_forward_count"`
+	ReceiveBackwardCount      int            `json:"receive_backward_count"`
+	ReceiveNoneCount          int            `json:"receive_none_count"`
+	RegisteredWithTLSCount    int            `json:"registered_with_tls_count"`
+	RegisteredWithErrorsCount int            `json:"registered_with_errors_count"`
+	Versions                  []versionCount `json:"versions"`
 }
 
-// The states of a machine's two links.
-const (
-	linkBoth     = "Normal"
-	linkForward  = "Forward only"
-	linkBackward = "Backward only"
-	linkNone     = "None"
-)
+// sideStates are the states of what a machine sends and receives.
+var sideStates = [...]string{
+	endpoint.NoSide: "(None)", endpoint.ForwardSide: "Forward only", endpoint.BackwardSide: "Backward only", endpoint.BothSides: "Normal",
+}
 
-func (s *server) systemStatus(ctx context.Context, c call) ([]any, error) {
+var neighbourKinds = [...]string{endpoint.Nobody: "", endpoint.Peer: "peer", endpoint.Server: "server"}
+
+// pieceBytes is how much of a long list is sent at a time.
+const pieceBytes = 64 << 10
+
+// systemStatus writes its list by hand, piece by piece: it may have a hundred
+// thousand rows.
+func (s *server) systemStatus(w http.ResponseWriter, c call) error {
 	p, err := c.page()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	clients := slices.Clone(s.engine.Clients(ctx))
-	slices.SortFunc(clients, func(a, b endpoint.Status) int { return a.Place.Compare(b.Place) })
-	names := make(map[endpoint.ID]string, len(clients))
-	for _, cl := range clients {
-		names[cl.ID] = cl.Name
-	}
+	clients := s.engine.Clients(c.Context())
 	from, to := p.bounds(len(clients))
-	out := make([]any, 0, to-from+2)
-	for i, cl := range clients[from:to] {
-		out = append(out, toStatus(from+i, cl, names))
+	end, err := marshal([]any{aggregate(clients), newCacheInfo(len(clients), to-from)})
+	if err != nil {
+		return err
 	}
-	return append(out, aggregate(clients), newCacheInfo(len(clients), to-from)), nil
+	beginJSON(w, http.StatusOK)
+	b := make([]byte, 0, pieceBytes+pieceBytes/16)
+	b = append(b, `{"data":[`...)
+	for i := from; i < to; i++ {
+		if b = append(appendStatus(b, i, &clients[i]), ','); len(b) < pieceBytes {
+			continue
+		}
+		if _, err := w.Write(b); err != nil {
+			return nil // the caller has hung up
+		}
+		b = b[:0]
+	}
+	b = append(b, end[1:len(end)-1]...) // without its bracket and line end
+	return send(w, append(b, "}\n"...))
 }
 
 func (s *server) clientCount(ctx context.Context, _ call) (int, error) {
-	return len(s.engine.Clients(ctx)), nil
+	return s.engine.CountClients(ctx), nil
 }
 
-func toStatus(row int, c endpoint.Status, names map[endpoint.ID]string) statusObject {
-	o := statusObject{
-		CacheRowID: row, ComputerID: c.ComputerID, HostName: c.Name,
-		PortNumber: c.Place.Addr.Port(), ProtocolVersion: protocolVersion, FullVersion: c.Version,
-		LastRegistration: isoTime(c.Registered), SendState: links(c), ReceiveState: links(c), Status: standing(c),
-		// Nobody registers without: the link is TLS with keys on both sides.
-		PublicKeyValid: true, RegisteredWithTLS: true,
-		ClientID: c.ID.String(), Platform: c.Platform,
-		Backward: neighbour(c.Backward, c.BackwardPeer, names), Forward: neighbour(c.Forward, c.ForwardPeer, names),
+// appendStatus writes one machine of system_status. The members from client_id
+// on are Catenary's own.
+func appendStatus(b []byte, row int, s *endpoint.Status) []byte {
+	b = append(b, `{"cache_row_id":`...)
+	b = strconv.AppendInt(b, int64(row), 10)
+	b = append(b, `,"computer_id":`...)
+	b = strconv.AppendUint(b, uint64(s.ComputerID), 10)
+	b = appendMember(b, "host_name", s.Name)
+	observed, reported := s.Place.Addr.Addr().Unmap(), s.Reported.Unmap()
+	if !reported.IsValid() {
+		reported = observed
 	}
-	if c.Place.Addr.IsValid() {
-		o.IPAddressServer = c.Place.Addr.Addr().Unmap().String()
+	b = append(b, `,"ipaddress_client":"`...)
+	b = reported.AppendTo(b)
+	b = append(b, `","ipaddress_server":"`...)
+	b = observed.AppendTo(b)
+	b = append(b, `","port_number":`...)
+	b = strconv.AppendUint(b, uint64(s.Place.Addr.Port()), 10)
+	b = append(b, `,"protocol_version":`...)
+	b = strconv.AppendInt(b, protocolVersion, 10)
+	b = appendMember(b, "full_version", s.Version)
+	b = append(b, `,"last_registration":`...)
+	b = isoTime(s.Registered).append(b)
+	b = appendMember(b, "send_state", sideStates[s.Sends()])
+	b = appendMember(b, "receive_state", sideStates[s.Receives()])
+	b = appendMember(b, "status", s.Standing().String())
+	// Nobody registers without having shown its key over TLS: a datagram is
+	// sealed with what was given there.
+	b = append(b, `,"public_key_valid":true,"registered_with_tls":true`...)
+	b = appendFlag(b, "registration_error", s.Refused != "")
+
+	b = append(b, `,"client_id":"`...)
+	b = s.ID.Append(b)
+	b = append(b, '"')
+	b = appendMember(b, "platform", s.Platform)
+	b = append(b, `,"lan":"`...)
+	if s.LAN.IsValid() {
+		b = s.LAN.AppendTo(b)
 	}
-	o.IPAddressClient = o.IPAddressServer
-	if c.Reported.IsValid() {
-		o.IPAddressClient = c.Reported.Unmap().String()
-	}
-	if c.LAN.IsValid() {
-		o.LAN = c.LAN.String()
-	}
-	return o
+	b = append(b, `","chain":`...)
+	b = strconv.AppendInt(b, int64(s.Segment), 10)
+	b = appendFlag(b, "isolated_flag", s.Alone)
+	b = appendFlag(b, "offline_flag", s.Gone)
+	b = appendLink(b, "backward", &s.Backward)
+	b = appendLink(b, "forward", &s.Forward)
+	b = appendMember(b, "registration_way", s.Way)
+	b = appendMember(b, "registration_error_text", s.Refused)
+	return append(b, '}')
 }
 
-func neighbour(n endpoint.Neighbour, id endpoint.ID, names map[endpoint.ID]string) string {
-	switch n {
-	case endpoint.Server:
-		return "server"
-	case endpoint.Peer:
-		if name := names[id]; name != "" {
-			return name
+func appendLink(b []byte, side string, l *endpoint.Link) []byte {
+	b = append(append(b, `,"`...), side...)
+	b = append(b, `":{"kind":"`...)
+	b = append(b, neighbourKinds[l.Kind]...)
+	b = append(b, '"')
+	if l.Kind == endpoint.Peer {
+		b = append(b, `,"client_id":"`...)
+		b = l.Peer.Append(b)
+		b = append(b, '"')
+		b = appendMember(b, "host_name", l.Name)
+		b = append(b, `,"round_trip_ms":`...)
+		b = strconv.AppendFloat(b, float64(l.Trip.Microseconds())/1000, 'f', -1, 64)
+		b = appendFlag(b, "slow_flag", l.Slow())
+	}
+	return append(b, '}')
+}
+
+func appendMember(b []byte, name, text string) []byte {
+	b = append(append(append(b, `,"`...), name...), `":`...)
+	return appendText(b, text)
+}
+
+func appendFlag(b []byte, name string, is bool) []byte {
+	b = append(append(append(b, `,"`...), name...), `":`...)
+	return strconv.AppendBool(b, is)
+}
+
+// appendText writes a text that is as plain as most are, and lets others be
+// written with more care.
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			quoted, err := marshal(text)
+			if err != nil {
+				panic("api: " + err.Error()) // every text can be written
+			}
+			return append(b, quoted[:len(quoted)-1]...) // without the line end
 		}
-		return id.String() // off by now, or never named
 	}
-	return ""
+	return append(append(append(b, '"'), text...), '"')
 }
 
-// links says on which sides a machine has somebody. What it can send there it
-// can also receive: links are connections.
-func links(c endpoint.Status) string {
-	switch back, fore := c.Backward != endpoint.Nobody, c.Forward != endpoint.Nobody; {
-	case back && fore:
-		return linkBoth
-	case fore:
-		return linkForward
-	case back:
-		return linkBackward
+func (t isoTime) append(b []byte) []byte {
+	if time.Time(t).IsZero() {
+		return append(b, never...)
 	}
-	return linkNone
-}
-
-func standing(c endpoint.Status) string {
-	if c.Leader() {
-		return "Leader"
-	}
-	if links(c) == linkNone {
-		return "None"
-	}
-	return "Normal"
+	b = time.Time(t).UTC().AppendFormat(append(b, '"'), time.RFC3339)
+	return append(b, '"')
 }
 
 func aggregate(clients []endpoint.Status) aggregateObject {
 	a := aggregateObject{RegisteredWithTLSCount: len(clients), Versions: []versionCount{}}
 	versions := map[string]int{}
-	for _, c := range clients {
-		versions[c.Version]++
-		switch standing(c) {
-		case "Leader":
-			a.LeaderCount++
-		case "Normal":
-			a.NormalCount++
+	send := [...]*int{
+		endpoint.NoSide: &a.SendNoneCount, endpoint.ForwardSide: &a.SendForwardCount,
+		endpoint.BackwardSide: &a.SendBackwardCount, endpoint.BothSides: &a.SendOKCount,
+	}
+	receive := [...]*int{
+		endpoint.NoSide: &a.ReceiveNoneCount, endpoint.ForwardSide: &a.ReceiveForwardCount,
+		endpoint.BackwardSide: &a.ReceiveBackwardCount, endpoint.BothSides: &a.ReceiveOKCount,
+	}
+	for i := range clients {
+		s := &clients[i]
+		versions[s.Version]++
+		*send[s.Sends()]++
+		*receive[s.Receives()]++
+		standing := s.Standing()
+		for _, is := range []struct {
+			words endpoint.Standing
+			count *int
+		}{
+			{endpoint.Leads, &a.LeaderCount}, {endpoint.Blocked, &a.BlockedCount}, {endpoint.Normal, &a.NormalCount},
+			{endpoint.SlowAhead | endpoint.SlowBehind, &a.SlowlinkCount},
+		} {
+			if standing&is.words != 0 {
+				*is.count++
+			}
 		}
-		switch links(c) {
-		case linkBoth:
-			a.SendOKCount++
-		case linkForward:
-			a.SendForwardCount++
-		case linkBackward:
-			a.SendBackwardCount++
-		case linkNone:
-			a.SendNoneCount++
+		if s.Refused != "" {
+			a.RegisteredWithErrorsCount++
 		}
 	}
-	a.ReceiveOKCount, a.ReceiveForwardCount = a.SendOKCount, a.SendForwardCount
-	a.ReceiveBackwardCount, a.ReceiveNoneCount = a.SendBackwardCount, a.SendNoneCount
 	for _, v := range slices.Sorted(maps.Keys(versions)) {
 		a.Versions = append(a.Versions, versionCount{v, versions[v], versions[v]})
 	}

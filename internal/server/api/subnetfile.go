@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"slices"
 	"time"
 
 	"catenary/internal/boundary"
@@ -121,22 +120,7 @@ func (k subnetKind) exchange(list []store.Subnet, subnets []boundary.Subnet, by 
 		}
 		out = append(out, n)
 	}
-	// In the order in which they were made: the first network of a neighbourhood
-	// names its LAN.
-	slices.SortStableFunc(out, func(a, b store.Subnet) int { return cmpID(a.ID, b.ID) })
 	return out, done
-}
-
-// cmpID puts what has no number yet behind what has.
-func cmpID(a, b int64) int {
-	const last = 1 << 62
-	if a == 0 {
-		a = last
-	}
-	if b == 0 {
-		b = last
-	}
-	return int(min(max(a-b, -1), 1))
 }
 
 type maskObject struct {

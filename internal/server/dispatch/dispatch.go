@@ -80,6 +80,11 @@ type Question struct {
 	Issued  time.Time
 	Expires time.Time
 	Limit   time.Duration // how long a sensor may run
+	Mode    answer.Mode
+	Plan    [32]byte // hashed
+	// Awaited are the seats of clients that are believed to be there, although
+	// they have not registered since the server has started.
+	Awaited []roster.Seat
 }
 
 // A Desk is the live questions and the leaders.
@@ -88,6 +93,7 @@ type Desk struct {
 	live    map[uint64]*question
 	lines   map[Line]*line
 	lans    map[netip.Prefix][]*line // in the order of their coming
+	dead    map[endpoint.ID]bool     // registered clients that their neighbours have found dead since
 	highest uint64
 	out     []Effect
 }
@@ -117,7 +123,7 @@ type asking struct {
 func New(r *roster.Roster, highest uint64) *Desk {
 	return &Desk{
 		roster: r, highest: highest,
-		live: map[uint64]*question{}, lines: map[Line]*line{}, lans: map[netip.Prefix][]*line{},
+		live: map[uint64]*question{}, lines: map[Line]*line{}, lans: map[netip.Prefix][]*line{}, dead: map[endpoint.ID]bool{},
 	}
 }
 
@@ -131,6 +137,15 @@ func (d *Desk) Tally(id uint64) (*tally.Tally, bool) {
 		return nil, false
 	}
 	return q.tally, true
+}
+
+// Question is a live question.
+func (d *Desk) Question(id uint64) (Question, bool) {
+	q := d.live[id]
+	if q == nil || q.over {
+		return Question{}, false
+	}
+	return q.Question, true
 }
 
 // Close ends a question: nothing that comes is counted any more.
@@ -161,6 +176,10 @@ func (d *Desk) Leads(lan netip.Prefix, id endpoint.ID) (backward, forward bool) 
 	return backward, forward
 }
 
+// Gone reports whether a registered client's neighbours have found it dead, and
+// nothing has been heard of it since.
+func (d *Desk) Gone(id endpoint.ID) bool { return d.dead[id] }
+
 // Ask opens a question and gives it to every chain.
 func (d *Desk) Ask(now time.Time, in Question) []Effect {
 	d.out = d.out[:0]
@@ -169,6 +188,14 @@ func (d *Desk) Ask(now time.Time, in Question) []Effect {
 		Question: in,
 		tally:    tally.New(in.ID, in.Issued, in.Expires, in.Limit, answer.ServerLimits, d.roster.Slots()),
 		settled:  map[endpoint.ID]bool{},
+	}
+	for _, seat := range in.Awaited {
+		q.tally.Expect(now, seat.LAN, seat.Slot)
+	}
+	for id := range d.dead {
+		if seat, ok := d.roster.Seat(id); ok {
+			q.tally.Gone(seat.LAN, seat.Slot)
+		}
 	}
 	d.live[in.ID] = q
 	for _, lan := range d.sortedLANs() {
@@ -218,6 +245,7 @@ func (d *Desk) Lead(now time.Time, n Line, id endpoint.ID, role wire.Role, lan n
 	d.out = d.out[:0]
 	l := &line{number: n, id: id, role: role, lan: lan}
 	d.lines[n] = l
+	delete(d.dead, id)
 	if role == wire.Witness {
 		return nil
 	}
@@ -277,7 +305,7 @@ func (d *Desk) Got(now time.Time, n Line, m wire.Message) ([]Effect, error) {
 	switch m := m.(type) {
 	case wire.Answer:
 		if l.role == wire.ForwardLeader || l.role == wire.Witness {
-			return d.out, d.report(now, l, m.Report)
+			return d.out, d.report(now, l, m.Report, nil)
 		}
 	case wire.Ack:
 		if l.role == wire.BackwardLeader {
@@ -301,8 +329,23 @@ func (d *Desk) Got(now time.Time, n Line, m wire.Message) ([]Effect, error) {
 	return nil, fmt.Errorf("a %T from role %d is out of place", m, l.role)
 }
 
-// report counts what a forward leader delivers, or a witness says for itself.
-func (d *Desk) report(now time.Time, l *line, r answer.Report) error {
+// Opened takes a report whose boxes the owner has opened, and what each machine
+// has said in it. It is never counted as a whole.
+func (d *Desk) Opened(now time.Time, n Line, r answer.Report, each []answer.Bundle) ([]Effect, error) {
+	d.out = d.out[:0]
+	l := d.lines[n]
+	if l == nil {
+		return nil, nil // it is ending
+	}
+	if l.role != wire.ForwardLeader && l.role != wire.Witness {
+		return nil, fmt.Errorf("an answer from role %d is out of place", l.role)
+	}
+	return d.out, d.report(now, l, r, func(t *tally.Tally) tally.Verdict { return t.TakeEach(now, l.lan, r, each) })
+}
+
+// report counts what a forward leader delivers, or a witness says for itself,
+// as a whole unless it is taken otherwise.
+func (d *Desk) report(now time.Time, l *line, r answer.Report, take func(*tally.Tally) tally.Verdict) error {
 	if l.role == wire.Witness {
 		seat, ok := d.roster.Seat(l.id)
 		if !ok || seat.LAN != l.lan || !r.Bundle.Set.Equal(answer.SetOf(seat.Slot)) {
@@ -315,7 +358,10 @@ func (d *Desk) report(now time.Time, l *line, r answer.Report) error {
 	if q == nil || q.over {
 		return nil
 	}
-	d.emit(Taken{r.Question, l.number, q.tally.Take(now, l.lan, r)})
+	if take == nil {
+		take = func(t *tally.Tally) tally.Verdict { return t.Take(now, l.lan, r) }
+	}
+	d.emit(Taken{r.Question, l.number, take(q.tally)})
 	d.emit(Changed{r.Question})
 	return nil
 }
@@ -323,9 +369,14 @@ func (d *Desk) report(now time.Time, l *line, r answer.Report) error {
 // gone notes the death of clients of the leader's own LAN.
 func (d *Desk) gone(l *line, ids []endpoint.ID) {
 	for _, id := range ids {
-		if seat, ok := d.roster.Seat(id); ok && seat.LAN == l.lan {
-			d.off(seat)
+		seat, ok := d.roster.Seat(id)
+		if !ok || seat.LAN != l.lan {
+			continue
 		}
+		if _, here := d.roster.LAN(id); here {
+			d.dead[id] = true
+		}
+		d.off(seat)
 	}
 }
 
@@ -333,6 +384,7 @@ func (d *Desk) gone(l *line, ids []endpoint.ID) {
 func (d *Desk) Off(ids []endpoint.ID) []Effect {
 	d.out = d.out[:0]
 	for _, id := range ids {
+		delete(d.dead, id)
 		if seat, ok := d.roster.Seat(id); ok {
 			d.off(seat)
 		}
@@ -342,9 +394,7 @@ func (d *Desk) Off(ids []endpoint.ID) []Effect {
 
 func (d *Desk) off(seat roster.Seat) {
 	for _, q := range d.sorted() {
-		before := q.tally.Progress().Version
-		q.tally.Gone(seat.LAN, seat.Slot)
-		if q.tally.Progress().Version != before {
+		if q.tally.Gone(seat.LAN, seat.Slot) {
 			d.emit(Changed{q.ID})
 		}
 	}
@@ -374,6 +424,7 @@ type News struct {
 func (d *Desk) Register(now time.Time, place endpoint.Place, pl roster.Placement, known []uint64) (News, []Effect) {
 	d.out = d.out[:0]
 	var news News
+	delete(d.dead, place.ID)
 	if pl.Moved {
 		known = nil // it forgets them with its old LAN
 	}
@@ -384,9 +435,7 @@ func (d *Desk) Register(now time.Time, place endpoint.Place, pl roster.Placement
 			}
 			continue
 		}
-		before := q.tally.Progress().Version
-		q.tally.Expect(now, pl.LAN, pl.Slot)
-		if q.tally.Progress().Version != before {
+		if q.tally.Expect(now, pl.LAN, pl.Slot) {
 			d.emit(Changed{q.ID})
 		}
 		_, has := slices.BinarySearch(known, q.ID)

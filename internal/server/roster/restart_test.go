@@ -202,7 +202,9 @@ func TestOneMachineOneLAN(t *testing.T) {
 	if mapped.New || mapped.LAN != four.LAN || mapped.Slot != four.Slot {
 		t.Errorf("in its IPv6 form: %+v", mapped)
 	}
-	mustRegister(t, r, start, at("10.0.0.6", 6))
+	if pl := mustRegister(t, r, start, at("10.0.0.6", 6)); pl.Back[0] != at("10.0.0.5", 5) || mapped.Place != at("10.0.0.5", 5) {
+		t.Errorf("it is named %v, and is told %v", pl.Back, mapped.Place)
+	}
 	six := mustRegister(t, r, start, at("2001:db8::5", 5))
 	if !six.New || !six.Moved || six.Old != (Seat{four.LAN, four.Slot}) || r.Len() != 2 {
 		t.Errorf("by IPv6: %+v, %d clients", six, r.Len())

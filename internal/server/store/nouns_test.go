@@ -141,7 +141,7 @@ func TestQuestionNumbersNeverReused(t *testing.T) {
 		same(t, ask(), want+1)
 	}
 	for id := range uint64(3) {
-		must(t, s.CloseQuestion(ctx, id+1, noon, []byte("r")))
+		must(t, s.CloseQuestion(ctx, id+1, noon, Answer{Result: []byte("r")}))
 	}
 	n, err := s.DeleteQuestions(ctx, noon)
 	must(t, err)
@@ -152,7 +152,7 @@ func TestQuestionNumbersNeverReused(t *testing.T) {
 	_, err = s.QuestionResult(ctx, 3)
 	wantKind(t, err, fault.NotFound, "result of question 3")
 	same(t, ask(), 4)
-	must(t, s.CloseQuestion(ctx, 4, noon, nil))
+	must(t, s.CloseQuestion(ctx, 4, noon, Answer{}))
 	_, err = s.DeleteQuestions(ctx, noon.Add(time.Second))
 	must(t, err)
 	must(t, s.Close())
@@ -183,9 +183,9 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("offset %d limit %d: %q of %d, want %q of 5", tt.offset, tt.limit, texts, total, tt.want)
 		}
 	}
-	must(t, s.CloseQuestion(ctx, 2, noon, []byte("r")))
-	wantKind(t, s.CloseQuestion(ctx, 2, noon, []byte("s")), fault.Conflict, "question 2: already closed")
-	wantKind(t, s.CloseQuestion(ctx, 99, noon, nil), fault.NotFound, "question 99")
+	must(t, s.CloseQuestion(ctx, 2, noon, Answer{Result: []byte("r")}))
+	wantKind(t, s.CloseQuestion(ctx, 2, noon, Answer{Result: []byte("s")}), fault.Conflict, "question 2: already closed")
+	wantKind(t, s.CloseQuestion(ctx, 99, noon, Answer{}), fault.NotFound, "question 99")
 	result, err := s.QuestionResult(ctx, 2)
 	must(t, err)
 	same(t, string(result), "r")
@@ -201,7 +201,7 @@ func TestLargeResult(t *testing.T) {
 	must(t, err)
 	large := make([]byte, 32<<20)
 	large[len(large)-1] = 7
-	must(t, s.CloseQuestion(t.Context(), id, noon, large))
+	must(t, s.CloseQuestion(t.Context(), id, noon, Answer{Result: large}))
 	got, err := s.QuestionResult(t.Context(), id)
 	must(t, err)
 	if !slices.Equal(got, large) {

@@ -34,6 +34,7 @@ type questionRow struct {
 	Issued     int64
 	Expires    int64
 	Closed     int64
+	Repeats    int64 // the number that it is known by; 0: its own
 }
 
 func (r questionRow) question() Question {
@@ -55,7 +56,7 @@ func (s *Store) CreateQuestion(ctx context.Context, q Question) (uint64, error) 
 // Question finds a question by number.
 func (s *Store) Question(ctx context.Context, id uint64) (Question, error) {
 	var r questionRow
-	if err := s.read.NewSelect().Model(&r).Where("id = ?", int64(id)).Scan(ctx); err != nil {
+	if err := s.read.NewSelect().Model(&r).Where("id = ? AND repeats = 0", int64(id)).Scan(ctx); err != nil {
 		return Question{}, failed(err, "question %d", id)
 	}
 	return r.question(), nil
@@ -64,13 +65,13 @@ func (s *Store) Question(ctx context.Context, id uint64) (Question, error) {
 // Questions returns a page of the questions, newest first and without their
 // plans, and how many there are in all.
 func (s *Store) Questions(ctx context.Context, offset, limit int) ([]Question, int, error) {
-	total, err := s.read.NewSelect().Model((*questionRow)(nil)).Count(ctx)
+	total, err := s.read.NewSelect().Model((*questionRow)(nil)).Where("repeats = 0").Count(ctx)
 	if err != nil {
 		return nil, 0, failed(err, "questions")
 	}
 	var rows []questionRow
 	if limit > 0 { // the query builder takes 0 for no limit
-		err = s.read.NewSelect().Model(&rows).ExcludeColumn("plan").Order("id DESC").Offset(int64(offset)).Limit(int64(limit)).Scan(ctx)
+		err = s.read.NewSelect().Model(&rows).ExcludeColumn("plan").Where("repeats = 0").Order("id DESC").Offset(int64(offset)).Limit(int64(limit)).Scan(ctx)
 	}
 	if err != nil {
 		return nil, 0, failed(err, "questions")
@@ -82,28 +83,67 @@ func (s *Store) Questions(ctx context.Context, offset, limit int) ([]Question, i
 // after a restart, those that were live when the server went down.
 func (s *Store) OpenQuestions(ctx context.Context) ([]Question, error) {
 	var rows []questionRow
-	if err := s.read.NewSelect().Model(&rows).Where("closed = 0").Order("id").Scan(ctx); err != nil {
+	if err := s.read.NewSelect().Model(&rows).Where("closed = 0 AND repeats = 0").Order("id").Scan(ctx); err != nil {
 		return nil, failed(err, "open questions")
 	}
 	return each(rows, questionRow.question), nil
 }
 
-// CloseQuestion ends a question and keeps its result. A question is closed
-// only once; again is a Conflict.
-func (s *Store) CloseQuestion(ctx context.Context, id uint64, closed time.Time, result []byte) error {
-	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-		err := one(tx.NewUpdate().Model((*questionRow)(nil)).
-			Set("closed = ?", micros(closed)).Where("id = ? AND closed = 0", int64(id)).Exec(ctx))
+// RepeatQuestion gives an open question a new number, under which it is asked
+// again; one that it had before is closed. Only the first number is listed and
+// found.
+func (s *Store) RepeatQuestion(ctx context.Context, id uint64, issued time.Time) (number uint64, err error) {
+	err = s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		if err := closeRepetitions(ctx, tx.Tx, id, issued); err != nil {
+			return err
+		}
+		row := tx.Tx.QueryRowContext(ctx, `INSERT INTO questions (text, user_id, plan, computer_id, issued, expires, closed, repeats)
+			SELECT text, user_id, x'', computer_id, ?, expires, 0, id FROM questions WHERE id = ? AND closed = 0 AND repeats = 0
+			RETURNING id`, micros(issued), int64(id))
+		var n int64
+		err := row.Scan(&n)
+		number = uint64(n)
 		if errors.Is(err, sql.ErrNoRows) {
 			return notOpen(ctx, tx, id)
 		}
+		return err
+	})
+	if err != nil {
+		return 0, failed(err, "question %d", id)
+	}
+	return number, nil
+}
+
+// Repetitions is how often a question has got a new number.
+func (s *Store) Repetitions(ctx context.Context, id uint64) (int, error) {
+	n, err := s.read.NewSelect().Model((*questionRow)(nil)).Where("repeats > 0 AND repeats = ?", int64(id)).Count(ctx)
+	if err != nil {
+		return 0, failed(err, "question %d", id)
+	}
+	return int(n), nil
+}
+
+// HighestQuestion is the highest number that was ever given to a question, or 0.
+func (s *Store) HighestQuestion(ctx context.Context) (uint64, error) {
+	var highest int64
+	err := s.read.DB.QueryRowContext(ctx, "SELECT seq FROM sqlite_sequence WHERE name = 'questions'").Scan(&highest)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, failed(err, "highest question")
+	}
+	return uint64(highest), nil
+}
+
+// KeepAnswer keeps the answer so far of a question that stays open.
+func (s *Store) KeepAnswer(ctx context.Context, id uint64, a Answer) error {
+	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		open, err := tx.NewSelect().Model((*questionRow)(nil)).Where("id = ? AND closed = 0 AND repeats = 0", int64(id)).Exists(ctx)
 		if err != nil {
 			return err
 		}
-		// By the driver's own arguments: the query builder would spell a large
-		// result out in hexadecimal.
-		_, err = tx.Tx.ExecContext(ctx, "INSERT INTO question_results (question_id, result) VALUES (?, ?)", int64(id), solid(result))
-		return err
+		if !open {
+			return notOpen(ctx, tx, id)
+		}
+		return a.keep(ctx, tx.Tx, id)
 	})
 	if err != nil {
 		return failed(err, "question %d", id)
@@ -111,9 +151,44 @@ func (s *Store) CloseQuestion(ctx context.Context, id uint64, closed time.Time, 
 	return nil
 }
 
+// CloseQuestion ends a question and keeps its answer. A question is closed
+// only once; again is a Conflict. One that ends before its time has expired
+// then.
+func (s *Store) CloseQuestion(ctx context.Context, id uint64, closed time.Time, a Answer) error {
+	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		err := one(tx.NewUpdate().Model((*questionRow)(nil)).
+			Set("closed = ?", micros(closed)).Set("expires = min(expires, ?)", micros(closed)).
+			Where("id = ? AND closed = 0 AND repeats = 0", int64(id)).Exec(ctx))
+		if errors.Is(err, sql.ErrNoRows) {
+			return notOpen(ctx, tx, id)
+		}
+		if err != nil {
+			return err
+		}
+		if err := closeRepetitions(ctx, tx.Tx, id, closed); err != nil {
+			return err
+		}
+		return a.keep(ctx, tx.Tx, id)
+	})
+	if err != nil {
+		return failed(err, "question %d", id)
+	}
+	return nil
+}
+
+// An execer is a transaction of the driver's.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func closeRepetitions(ctx context.Context, tx execer, id uint64, closed time.Time) error {
+	_, err := tx.ExecContext(ctx, "UPDATE questions SET closed = ? WHERE repeats > 0 AND repeats = ? AND closed = 0", micros(closed), int64(id))
+	return err
+}
+
 // notOpen tells a closed question from one that is not there.
 func notOpen(ctx context.Context, tx bun.Tx, id uint64) error {
-	exists, err := tx.NewSelect().Model((*questionRow)(nil)).Where("id = ?", int64(id)).Exists(ctx)
+	exists, err := tx.NewSelect().Model((*questionRow)(nil)).Where("id = ? AND repeats = 0", int64(id)).Exists(ctx)
 	if err != nil {
 		return err
 	}
@@ -123,7 +198,7 @@ func notOpen(ctx context.Context, tx bun.Tx, id uint64) error {
 	return sql.ErrNoRows
 }
 
-// QuestionResult returns what CloseQuestion has kept.
+// QuestionResult returns the result that was kept of a question.
 func (s *Store) QuestionResult(ctx context.Context, id uint64) ([]byte, error) {
 	var result []byte
 	err := s.read.DB.QueryRowContext(ctx, "SELECT result FROM question_results WHERE question_id = ?", int64(id)).Scan(&result)

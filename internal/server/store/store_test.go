@@ -68,6 +68,7 @@ type everything struct {
 	Sensors  []Sensor
 	Question Question
 	Result   []byte
+	Account  Account
 	Open     []Question
 	Clients  []Client
 	Secrets  []Secret
@@ -89,7 +90,7 @@ func fill(t *testing.T, s *Store) {
 		_, err = s.CreateQuestion(ctx, Question{Text: "Get Who from all machines", UserID: u.ID, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Minute)})
 		must(t, err)
 	}
-	must(t, s.CloseQuestion(ctx, 1, noon.Add(time.Second), []byte("rows")))
+	must(t, s.CloseQuestion(ctx, 1, noon.Add(time.Second), Answer{Result: []byte("rows"), Account: someAccount}))
 	must(t, s.CreateSecret(ctx, Secret{Hash: HashOf("s"), Name: "bundle", Created: noon, Expires: noon.Add(time.Hour), Uses: 5}))
 	e := &Enrolment{Secret: HashOf("s"), Client: Client{ID: endpoint.ID{1}, ComputerID: 1<<32 - 1, Name: "pc", Key: HashOf("key"), Enrolled: noon, Incarnation: 1<<64 - 1, Sequence: 3}}
 	must(t, s.Enrol(ctx, noon, []*Enrolment{e}))
@@ -114,6 +115,8 @@ func readAll(t *testing.T, s *Store) everything {
 	must(t, err)
 	e.Result, err = s.QuestionResult(ctx, 1)
 	must(t, err)
+	e.Account, err = s.QuestionAccount(ctx, 1)
+	must(t, err)
 	e.Open, err = s.OpenQuestions(ctx)
 	must(t, err)
 	e.Clients, err = s.Clients(ctx)
@@ -137,9 +140,10 @@ func TestRestartKeepsEverything(t *testing.T) {
 		Tokens:  []Token{{ID: 1, Hash: HashOf("token-1"), UserID: 1, Name: "script", Notes: "n", Trusted: "10.0.0.0/8", Days: 7, Created: noon, Expires: noon.AddDate(0, 0, 7)}},
 		Sensors: []Sensor{{ID: 1, Name: "Computer Name", Builtin: true, Created: noon, Modified: noon}, {ID: 2, Name: "Who", Definition: []byte{1, 0, 2}, Signed: []byte{9}, Created: noon, Modified: noon, ModifiedBy: "ann"}},
 		Question: Question{
-			ID: 1, Text: "Get Who from all machines", UserID: 1, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Minute), Closed: noon.Add(time.Second),
+			ID: 1, Text: "Get Who from all machines", UserID: 1, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Second), Closed: noon.Add(time.Second),
 		},
 		Result:   []byte("rows"),
+		Account:  someAccount,
 		Open:     []Question{{ID: 2, Text: "Get Who from all machines", UserID: 1, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Minute)}},
 		Clients:  []Client{{ID: endpoint.ID{1}, ComputerID: 1<<32 - 1, Name: "pc", Key: HashOf("key"), Enrolled: noon, Incarnation: 1<<64 - 1, Sequence: 3}},
 		Secrets:  []Secret{{Hash: HashOf("s"), Name: "bundle", Created: noon, Expires: noon.Add(time.Hour), Uses: 4}},

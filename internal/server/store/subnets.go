@@ -123,6 +123,11 @@ func (s *Store) EditSubnets(ctx context.Context, edit func([]Subnet) ([]Subnet, 
 // writeSubnets makes the difference between two lists, and sets the IDs of what
 // is new.
 func writeSubnets(ctx context.Context, tx bun.Tx, before, list []Subnet) error {
+	insert, err := tx.Tx.PrepareContext(ctx, `INSERT INTO subnets
+		(kind, networks, neighborhood, name, comment, created, created_by, modified, modified_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
 	known := make(map[int64]subnetRow, len(before))
 	for _, n := range before {
 		known[n.ID] = n.row()
@@ -137,12 +142,14 @@ func writeSubnets(ctx context.Context, tx bun.Tx, before, list []Subnet) error {
 			if err := one(tx.NewUpdate().Model(&r).WherePK().Exec(ctx)); err != nil {
 				return err
 			}
-		default:
-			r.ID = 0 // an ID that is gone is not given again
-			if _, err := tx.NewInsert().Model(&r).Returning("id").Exec(ctx); err != nil {
+		default: // an ID that is gone is not given again
+			done, err := insert.ExecContext(ctx, r.Kind, r.Networks, r.Neighborhood, r.Name, r.Comment, r.Created, r.CreatedBy, r.Modified, r.ModifiedBy)
+			if err != nil {
 				return err
 			}
-			list[i].ID = r.ID
+			if list[i].ID, err = done.LastInsertId(); err != nil {
+				return err
+			}
 		}
 	}
 	for id := range known {
@@ -150,5 +157,5 @@ func writeSubnets(ctx context.Context, tx bun.Tx, before, list []Subnet) error {
 			return err
 		}
 	}
-	return nil
+	return insert.Close()
 }

@@ -72,6 +72,8 @@ func TestSubnets(t *testing.T) {
 	list, err = s.Subnets(ctx)
 	must(t, err)
 	same(t, list, []Subnet{a, b, numbered(d, 5)})
+	// A number of its own choice is nobody's.
+	edit([]Subnet{numbered(london(), 6)}, func([]Subnet) []Subnet { return []Subnet{numbered(london(), 77)} })
 	edit(nil, func([]Subnet) []Subnet { return nil })
 }
 
@@ -96,7 +98,10 @@ func TestSubnetsThatNobodyUnderstands(t *testing.T) {
 func TestClientsOfTheFirstVersion(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catenary.db")
 	s := openAt(t, path)
-	for _, text := range []string{"DROP TABLE subnets", "ALTER TABLE clients DROP COLUMN lan", "ALTER TABLE clients DROP COLUMN slot", "DELETE FROM goose_db_version WHERE version_id > 1"} {
+	for _, text := range []string{
+		"DROP TABLE question_accounts", "DROP INDEX questions_repeats", "ALTER TABLE questions DROP COLUMN repeats",
+		"DROP TABLE subnets", "ALTER TABLE clients DROP COLUMN lan", "ALTER TABLE clients DROP COLUMN slot", "DELETE FROM goose_db_version WHERE version_id > 1",
+	} {
 		_, err := s.write.ExecContext(t.Context(), text)
 		must(t, err)
 	}

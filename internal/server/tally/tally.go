@@ -78,16 +78,17 @@ func New(id uint64, issued, expires time.Time, limit time.Duration, lim answer.L
 func (t *Tally) Expires() time.Time { return t.expires }
 
 // Expect adds a machine that registered after the question was asked. It is
-// there, so it is not gone.
-func (t *Tally) Expect(now time.Time, lan netip.Prefix, slot answer.Slot) {
+// there, so it is not gone. It reports whether that is news.
+func (t *Tally) Expect(now time.Time, lan netip.Prefix, slot answer.Slot) (news bool) {
 	c := t.lan(lan)
 	if c.gone.Has(slot) {
 		c.gone = c.gone.Minus(answer.SetOf(slot))
 		c.news = now
 		t.changed()
+		news = true
 	}
 	if c.expected.Has(slot) {
-		return
+		return news
 	}
 	c.expected = c.expected.Union(answer.SetOf(slot))
 	c.news = now
@@ -99,6 +100,7 @@ func (t *Tally) Expect(now time.Time, lan netip.Prefix, slot answer.Slot) {
 		}
 		return known
 	})
+	return true
 }
 
 // Counted reports whether the machine's answer is counted.
@@ -120,14 +122,15 @@ func (t *Tally) Withdraw(lan netip.Prefix, slot answer.Slot) {
 }
 
 // Gone notes that a machine is off or dead: no answer is waited for, but one
-// that comes is counted.
-func (t *Tally) Gone(lan netip.Prefix, slot answer.Slot) {
+// that comes is counted. It reports whether that is news.
+func (t *Tally) Gone(lan netip.Prefix, slot answer.Slot) (news bool) {
 	c := t.lans[lan]
 	if c == nil || !c.expected.Has(slot) || c.counted.Has(slot) || c.gone.Has(slot) {
-		return
+		return false
 	}
 	c.gone = c.gone.Union(answer.SetOf(slot))
 	t.changed()
+	return true
 }
 
 func (t *Tally) lan(lan netip.Prefix) *count {

@@ -1,0 +1,82 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"catenary/internal/endpoint"
+	"catenary/internal/fault"
+	"catenary/internal/server/store"
+)
+
+// An accountObject says what has become of a question on each machine. It is
+// Catenary's own.
+type accountObject struct {
+	QuestionID uint64 `json:"question_id"`
+	State      string `json:"state"` // open or closed
+	// EndReason is why the question has ended before its time; empty if it has
+	// not.
+	EndReason string `json:"end_reason"`
+
+	MachineCount    int `json:"machine_count"` // the sum of the next six
+	AnsweredCount   int `json:"answered_count"`
+	FailedCount     int `json:"failed_count"`
+	StoppedCount    int `json:"stopped_count"`
+	RunningCount    int `json:"running_count"`
+	OfflineCount    int `json:"offline_count"`
+	NotReachedCount int `json:"not_reached_count"`
+
+	RoundCount  int     `json:"round_count"`  // highest number of times that a LAN was asked again
+	RepeatCount int     `json:"repeat_count"` // how often all of it was, after the server had ended
+	RepeatTime  isoTime `json:"repeat_time"`  // when it last was
+
+	Exceptions        []exceptionObject `json:"exceptions"`          // this page of the machines that have not plainly answered
+	ExceptionCount    int               `json:"exception_count"`     // those on all pages
+	ExceptionsLeftOut int               `json:"exceptions_left_out"` // those on none: an account lists so many only
+}
+
+type exceptionObject struct {
+	ClientID   endpoint.ID   `json:"client_id"`
+	ComputerID uint32        `json:"computer_id"`
+	HostName   string        `json:"host_name"`
+	LAN        string        `json:"lan"`
+	Outcome    store.Outcome `json:"outcome"`
+}
+
+func (s *server) questionAccount(ctx context.Context, c call) (accountObject, error) {
+	p, err := c.page()
+	if err != nil {
+		return accountObject{}, err
+	}
+	id, err := c.number("id", "question")
+	if err != nil {
+		return accountObject{}, err
+	}
+	q, err := s.store.Question(ctx, id)
+	if err != nil {
+		return accountObject{}, orMissing(err, "Question", "question")
+	}
+	a, err := s.engine.Account(ctx, id)
+	if fault.KindOf(err) == fault.NotFound {
+		return accountObject{}, fault.New(fault.NotFound, "no account of question %d was kept", id)
+	}
+	return toAccount(q, a, p, time.Now()), err
+}
+
+func toAccount(q store.Question, a store.Account, p page, now time.Time) accountObject {
+	o := accountObject{
+		QuestionID: q.ID, State: "open", EndReason: a.End,
+		MachineCount: a.Machines(), AnsweredCount: a.Answered, FailedCount: a.Failed, StoppedCount: a.Stopped,
+		RunningCount: a.Running, OfflineCount: a.Offline, NotReachedCount: a.NotReached,
+		RoundCount: a.Rounds, RepeatCount: a.Repeated, RepeatTime: isoTime(a.Since),
+		Exceptions: []exceptionObject{}, ExceptionCount: len(a.Exceptions), ExceptionsLeftOut: a.LeftOut,
+	}
+	if !q.Closed.IsZero() || !now.Before(q.Expires) {
+		o.State = "closed"
+	}
+	from, to := p.bounds(len(a.Exceptions))
+	for _, x := range a.Exceptions[from:to] {
+		o.Exceptions = append(o.Exceptions, exceptionObject{x.Client, x.ComputerID, x.Name, x.LAN.String(), x.Outcome})
+	}
+	return o
+}
