@@ -32,7 +32,8 @@ type Key [16]byte
 
 // Row returns the row of the given cells, said by one machine. Hashed is each
 // cell as the number of its texts and then each text with its length before
-// it, all lengths as varints: no two rows have the same bytes.
+// it, all lengths as varints: no two rows have the same bytes
+// (docs/protocol.md §6.1).
 func (k Key) Row(cells []Cell) Row {
 	b := AppendCells(nil, cells)
 	k0, k1 := binary.LittleEndian.Uint64(k[:8]), binary.LittleEndian.Uint64(k[8:])
@@ -84,7 +85,8 @@ func (r Row) Size() int {
 // When rows exceed the limits, those with the smallest hashes stay and Cut is
 // the smallest hash that was left out: every row below Cut is present with its
 // exact count, and none at or above it. This rule, unlike dropping the rarest
-// rows, gives the same result in whatever order parts are merged.
+// rows, gives the same result in whatever order parts are merged
+// (docs/protocol.md §6.2).
 type Rows struct {
 	List []Row  // ascending by Hash
 	Cut  uint64 // 0: nothing was left out

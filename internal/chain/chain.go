@@ -14,8 +14,8 @@
 // neighbour it can reach. The server counts as the farthest neighbour on either
 // side, so a node that can reach no peer on a side ends up holding the server
 // there: it then leads the chain in that direction. Reflection and leadership
-// are nothing else; there is no election. Because Fore only ever points to a
-// higher place, a chain cannot close into a ring.
+// are nothing else; there is no election (docs/protocol.md §3.2). Because Fore
+// only ever points to a higher place, a chain cannot close into a ring.
 package chain
 
 import (
@@ -315,7 +315,10 @@ func (n *Node) meet(now time.Time, ev Peers) {
 	}
 	// Who could not be reached is not on the list any more, because we have told
 	// the server; it is tried again all the same.
-	n.extras = slices.DeleteFunc(n.extras, func(p endpoint.Place) bool { return n.avoids(p) < 0 })
+	n.extras = nil
+	for _, a := range n.avoid {
+		n.learn(a.place)
+	}
 	n.leave(now, ev.Moved)
 	if ev.Spread > 0 {
 		n.spread = ev.Spread

@@ -8,7 +8,8 @@ import (
 	"catenary/internal/endpoint"
 )
 
-// An edge is one side's neighbour, and the search for a nearer one.
+// An edge is one side's neighbour, and the search for a nearer one. What becomes
+// of it is told as a table in docs/protocol.md §3.7.
 type edge struct {
 	held    Peer      // the neighbour now, or Nobody
 	conn    Conn      // to held
@@ -162,7 +163,9 @@ func (n *Node) rest(now time.Time, s Side) {
 	}
 	e.alone = 0
 	e.wake = now.Add(n.jitter(seekEvery))
-	if !e.later.IsZero() && e.later.Before(e.wake) {
+	if e.later.IsZero() {
+		e.laters = 0
+	} else if e.later.Before(e.wake) {
 		e.wake = later(e.later, now.Add(time.Millisecond))
 	}
 	for _, a := range n.avoid {
@@ -320,9 +323,6 @@ func (n *Node) hold(now time.Time, s Side, p Peer, c Conn) {
 		}
 	}
 	e.held, e.conn, e.doubted, e.alone, e.since = p, c, false, 0, time.Time{}
-	if p != Server {
-		e.later, e.laters = time.Time{}, 0
-	}
 	if e.lost == p {
 		e.lost = Nobody
 	}

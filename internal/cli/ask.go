@@ -48,10 +48,15 @@ type incomplete struct {
 }
 
 func (e incomplete) Error() string {
-	if e.Expected == 0 {
+	switch {
+	case e.Expected == 0 && e.Offline > 0:
+		return fmt.Sprintf("all %d machines are offline, so nobody could answer", e.Offline)
+	case e.Expected == 0 && e.closed:
+		return "nobody has answered: " + e.why
+	case e.Expected == 0:
 		return "no client is registered, so nobody could answer"
 	}
-	text := fmt.Sprintf("%d of %d machines have not answered: %s", e.Expected-e.Answered, e.Expected, e.why)
+	text := fmt.Sprintf("%d of %d machines have not answered: %s (%s)", e.Expected-e.Answered, e.Expected, e.why, e.lacking())
 	if e.closed {
 		return text
 	}
@@ -59,7 +64,7 @@ func (e incomplete) Error() string {
 }
 
 func (d *desk) ask() *cobra.Command {
-	a := &asking{patience: patience{settle: d.settle}}
+	a := &asking{patience: patience{settle: d.settle, comeback: d.comeback}}
 	cmd := &cobra.Command{
 		Use:   "ask 'Get …'",
 		Short: "Ask all machines a question and print their answer",
@@ -67,8 +72,12 @@ func (d *desk) ask() *cobra.Command {
 
 It waits until every machine has answered; or until --percent of them have and
 nothing changed for a second; or until nothing changed for --quiet; or for
---timeout. Ctrl-C prints what has come so far. An answer that lacks more
-machines than --percent allows is printed too, and the exit code is then 3.`,
+--timeout. Machines that are known to be offline are not waited for. Ctrl-C
+prints what has come so far. An answer that lacks more machines than --percent
+allows is printed too, and the exit code is then 3.
+
+If the server ends meanwhile and comes back, it asks the question again, and ask
+waits on.`,
 		Example: `  catenary ask 'Get Computer Name and Operating System from all machines'
   catenary ask 'Get number of machines with Is Linux equals True'
   catenary ask --format csv 'Get Installed Packages from all machines' > packages.csv
@@ -143,11 +152,24 @@ func (d *desk) runAsk(cmd *cobra.Command, a *asking, text string) error {
 	if err := d.print(cmd, a.format, g); err != nil {
 		return err
 	}
-	if _, seen := d.terminal(cmd.ErrOrStderr()); seen {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d machines answered in %.1f s, %d rows\n",
-			result.Answered, result.Expected, d.now().Sub(start).Seconds(), len(g.rows))
+	if result.Repeated > 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "the server had ended meanwhile: the question was asked again")
 	}
-	return a.judge(cmd.ErrOrStderr(), end, incomplete{progress: result.progress, question: id})
+	if _, seen := d.terminal(cmd.ErrOrStderr()); seen {
+		offline := ""
+		if result.Offline > 0 {
+			offline = fmt.Sprintf("; %d are offline", result.Offline)
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d machines answered in %.1f s, %d rows%s\n",
+			result.Answered, result.Expected, d.now().Sub(start).Seconds(), len(g.rows), offline)
+	}
+	why := "the question has ended"
+	if end == expired && !result.complete() {
+		if account, err := c.account(ctx, id, 1); err == nil && account.EndReason != "" { // else there is no more to be said
+			why = printable(account.EndReason)
+		}
+	}
+	return a.judge(cmd.ErrOrStderr(), end, incomplete{progress: result.progress, question: id, why: why})
 }
 
 // judge says whether an answer is good enough. Its last word is the answer
@@ -160,7 +182,7 @@ func (a *asking) judge(stderr io.Writer, end ending, got incomplete) error {
 	case complete: // and somebody has registered since
 		return nil
 	case settled:
-		fmt.Fprintf(stderr, "%d of %d machines have not answered\n", got.Expected-got.Answered, got.Expected)
+		fmt.Fprintf(stderr, "%d of %d machines have not answered (%s)\n", got.Expected-got.Answered, got.Expected, got.lacking())
 		return nil
 	case late:
 		got.why = fmt.Sprintf("waited %v", a.timeout)
@@ -169,7 +191,7 @@ func (a *asking) judge(stderr io.Writer, end ending, got incomplete) error {
 	case interrupted:
 		got.why = "interrupted"
 	case expired:
-		got.why, got.closed = "the question has ended", true
+		got.closed = true
 	}
 	return got
 }

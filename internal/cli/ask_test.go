@@ -90,17 +90,17 @@ func TestAskGivesUp(t *testing.T) {
 		code   int
 	}{
 		{"nothing changes", []string{"beta"}, []string{"--quiet", "20ms"}, false,
-			"1 of 4 machines have not answered: nothing changed for 20ms\nto wait on: catenary ask --resume 1\n", exitIncomplete},
+			"1 of 4 machines have not answered: nothing changed for 20ms (1 not reached)\nto wait on: catenary ask --resume 1\n", exitIncomplete},
 		{"time is up", []string{"beta", "delta"}, []string{"--timeout", "20ms", "--quiet", "1m"}, false,
-			"2 of 4 machines have not answered: waited 20ms\nto wait on: catenary ask --resume 1\n", exitIncomplete},
+			"2 of 4 machines have not answered: waited 20ms (2 not reached)\nto wait on: catenary ask --resume 1\n", exitIncomplete},
 		{"question expires", []string{"beta"}, []string{"--quiet", "1m"}, true,
-			"1 of 4 machines have not answered: the question has ended\n", exitIncomplete},
+			"1 of 4 machines have not answered: the question has ended (1 not reached)\n", exitIncomplete},
 		{"enough have answered", []string{"beta"}, []string{"--quiet", "1m", "--percent", "75"}, false,
-			"1 of 4 machines have not answered\n", exitOK},
+			"1 of 4 machines have not answered (1 not reached)\n", exitOK},
 		{"not quite enough", []string{"beta"}, []string{"--quiet", "20ms", "--percent", "75.1"}, false,
-			"1 of 4 machines have not answered: nothing changed for 20ms\nto wait on: catenary ask --resume 1\n", exitIncomplete},
+			"1 of 4 machines have not answered: nothing changed for 20ms (1 not reached)\nto wait on: catenary ask --resume 1\n", exitIncomplete},
 		{"nobody answers", []string{"alpha", "beta", "gamma", "delta"}, []string{"--quiet", "20ms"}, false,
-			"4 of 4 machines have not answered: nothing changed for 20ms\nto wait on: catenary ask --resume 1\n", exitIncomplete},
+			"4 of 4 machines have not answered: nothing changed for 20ms (4 not reached)\nto wait on: catenary ask --resume 1\n", exitIncomplete},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestAskInterrupted(t *testing.T) {
 		}
 	}
 	out, errs, code := newPlace(t).at(f).run("ask", "--quiet", "1m", "Get Computer Name from all machines")
-	if code != exitIncomplete || !strings.Contains(errs, "1 of 4 machines have not answered: interrupted\n") {
+	if code != exitIncomplete || !strings.Contains(errs, "1 of 4 machines have not answered: interrupted (1 not reached)\n") {
 		t.Errorf("got %q, code %d", errs, code)
 	}
 	if want := "Computer Name  Count\nalpha              1\nbeta               1\ndelta              1\n"; out != want {

@@ -1,5 +1,5 @@
-// Package cli is the operator's commands: ask, login, logout, sensor, subnet
-// and client.
+// Package cli is the operator's commands: ask, question, login, logout, sensor,
+// subnet and client.
 //
 // It is one more program that speaks the server's public API over HTTPS, with
 // no way in that others lack. Commands write what was asked for to standard
@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,9 @@ type desk struct {
 	secret func(ctx context.Context, stream any) (string, error)
 	// settle is how long an answer that is good enough must stay unchanged.
 	settle time.Duration
+	// comeback is how long an answer may stay unchanged after the server has
+	// started again.
+	comeback time.Duration
 	// backoff holds the pauses before each new attempt at a broken stream.
 	backoff []time.Duration
 }
@@ -55,9 +59,13 @@ type desk struct {
 // machines that will not answer at all.
 const settleTime = time.Second
 
-// streamBackoff gives a restarting server three seconds to come back. The last
+// comebackTime is how long the clients of a server that has started again may
+// take to come back: none waits longer before it dials it again.
+const comebackTime = time.Minute
+
+// streamBackoff gives a restarting server half a minute to come back. The last
 // attempt that fails ends the command.
-var streamBackoff = []time.Duration{200 * time.Millisecond, 800 * time.Millisecond, 2 * time.Second}
+var streamBackoff = append([]time.Duration{200 * time.Millisecond, 800 * time.Millisecond}, slices.Repeat([]time.Duration{2 * time.Second}, 15)...)
 
 // Commands returns the operator's commands, ready to be added to a root
 // command.
@@ -70,13 +78,14 @@ func Commands() []*cobra.Command {
 		terminal:  terminal,
 		secret:    secret,
 		settle:    settleTime,
+		comeback:  comebackTime,
 		backoff:   streamBackoff,
 	}
 	return d.commands()
 }
 
 func (d *desk) commands() []*cobra.Command {
-	cmds := []*cobra.Command{d.ask(), d.login(), d.logout(), d.sensor(), d.subnet(), d.client()}
+	cmds := []*cobra.Command{d.ask(), d.login(), d.logout(), d.sensor(), d.subnet(), d.client(), d.question()}
 	for _, cmd := range cmds {
 		cmd.SetFlagErrorFunc(UsageError)
 	}

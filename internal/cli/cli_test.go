@@ -25,7 +25,7 @@ func TestExit(t *testing.T) {
 		{fault.New(fault.Conflict, "exists"), 1, "catenary: exists\n"},
 		{fault.New(fault.Invalid, "bad"), 2, "catenary: bad\n"},
 		{fmt.Errorf("ask: %w", incomplete{progress: progress{Expected: 3, Answered: 1}, why: "tired", closed: true}), 3,
-			"catenary: ask: 2 of 3 machines have not answered: tired\n"},
+			"catenary: ask: 2 of 3 machines have not answered: tired (2 not reached)\n"},
 		{fault.New(fault.Stranger, "who?"), 4, "catenary: who?\n"},
 		{errors.Join(errors.New("first"), fault.New(fault.Denied, "no")), 4, "catenary: first\nno\n"},
 		{fault.New(fault.Unavailable, "gone"), 5, "catenary: gone\n"},

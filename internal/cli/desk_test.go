@@ -45,8 +45,8 @@ func newPlace(t *testing.T) *place {
 			}
 			return p.width, p.width > 0
 		},
-		secret:  func(context.Context, any) (string, error) { return p.hidden, nil },
-		settle:  time.Millisecond,
+		secret: func(context.Context, any) (string, error) { return p.hidden, nil },
+		settle: time.Millisecond, comeback: time.Minute,
 		backoff: []time.Duration{time.Millisecond, time.Millisecond},
 	}
 	return p

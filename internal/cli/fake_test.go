@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"catenary/internal/boundary"
 	"catenary/internal/value"
@@ -35,7 +36,10 @@ type fleet struct {
 	tokens    map[int64]string
 	drops     int // so many event streams break off after their first event
 	status    []map[string]any
-	calls     []string // "GET /path", in order
+	accounts  map[string]map[string]any // by the ID of their question
+	repeats   int                       // how often questions were asked again
+	offline   int                       // machines that are not expected
+	calls     []string                  // "GET /path", in order
 	subnets   map[boundary.Kind][]subnetObject
 	mask      map[string]any
 
@@ -53,6 +57,7 @@ type fakeQuestion struct {
 	sensors []sensorObject
 	expire  int
 	ended   bool
+	asked   time.Time
 }
 
 const (
@@ -89,6 +94,7 @@ func newFleet(t testing.TB) *fleet {
 	mux.HandleFunc("DELETE /api/v2/api_tokens/{id}", f.deleteToken)
 	mux.HandleFunc("POST /api/v2/questions", f.ask)
 	mux.HandleFunc("GET /api/v2/questions/{id}/events", f.events)
+	f.serveQuestions(mux)
 	mux.HandleFunc("GET /api/v2/result_data/question/{id}", f.result)
 	mux.HandleFunc("GET /api/v2/sensors", f.listSensors)
 	mux.HandleFunc("GET /api/v2/sensors/by-name/{name}", f.sensorByName)
@@ -258,7 +264,7 @@ func (f *fleet) question(r *http.Request) (fakeQuestion, progress, bool) {
 	if err != nil || id < 1 || id > len(f.questions) {
 		return fakeQuestion{}, progress{}, false
 	}
-	p := progress{Expected: len(f.machines)}
+	p := progress{Expected: len(f.machines) - f.offline, Offline: f.offline, Repeated: f.repeats}
 	for _, m := range f.machines {
 		if !m.asleep {
 			p.Answered++
@@ -357,6 +363,7 @@ func (f *fleet) result(w http.ResponseWriter, r *http.Request) {
 	set := map[string]any{
 		"columns": columns, "rows": out, "cache_id": "1",
 		"estimated_total": p.Expected, "mr_tested": p.Answered, "passed": p.Passed, "report_count": p.Reports,
+		"offline_count": p.Offline, "repeat_count": p.Repeated,
 	}
 	reply(w, map[string]any{"now": "2026/11/22 01:30:00 GMT-0000", "result_sets": []any{set}})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,10 @@ type progress struct {
 	Errors    int `json:"error_count"`
 	NoResults int `json:"no_results_count"`
 	Reports   int `json:"report_count"`
+	Running   int `json:"running_count"` // of those that have not answered: have the question
+	Offline   int `json:"offline_count"` // besides Expected
+	Repeated  int `json:"repeat_count"`  // how often the question was asked again because the server had ended
+	Rows      int `json:"row_count"`
 }
 
 func (p progress) complete() bool { return p.Expected > 0 && p.Answered >= p.Expected }
@@ -35,6 +40,25 @@ type patience struct {
 	settle  time.Duration // once it no longer changes for so long
 	quiet   time.Duration // without a change for so long, an answer is not waited for
 	timeout time.Duration // nor for longer than this altogether
+	// comeback takes the place of quiet when the server had ended meanwhile: its
+	// clients come back one after another.
+	comeback time.Duration
+}
+
+// lacking says what became of the machines that have not answered.
+func (p progress) lacking() string {
+	missing := max(p.Expected-p.Answered, 0)
+	running := min(p.Running, missing)
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{running, "still running"}, {missing - running, "not reached"}, {p.Offline, "offline and not counted here"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // An ending is why waiting for an answer ended.
@@ -49,10 +73,12 @@ const (
 	interrupted               // the operator had seen enough
 )
 
-// News is what is heard of a question: progress, closed or broken.
+// News is what is heard of a question: progress, away, closed or broken.
 type news interface{ news() }
 
 type (
+	// Away says that the connection is lost, and that it is made anew.
+	away struct{}
 	// Closed says that the server counts no more answers.
 	closed struct{ expired bool }
 	// Broken says that nothing more can be heard, and why.
@@ -60,6 +86,7 @@ type (
 )
 
 func (progress) news() {}
+func (away) news()     {}
 func (closed) news()   {}
 func (broken) news()   {}
 
@@ -77,7 +104,7 @@ func (d *desk) await(ctx context.Context, c *client, question uint64, p patience
 	defer over.Stop()
 	still := time.NewTimer(p.quiet)
 	defer still.Stop()
-	var last progress
+	w := watch{patience: p}
 	for {
 		select {
 		case <-ctx.Done():
@@ -85,7 +112,7 @@ func (d *desk) await(ctx context.Context, c *client, question uint64, p patience
 		case <-over.C:
 			return late, nil
 		case <-still.C:
-			if last.reached(p.percent) {
+			if w.last.reached(p.percent) {
 				return settled, nil
 			}
 			return stalled, nil
@@ -98,27 +125,56 @@ func (d *desk) await(ctx context.Context, c *client, question uint64, p patience
 					return expired, nil
 				}
 				return complete, nil
+			case away:
+				// What cannot be heard may change all the same.
+				still.Stop()
+				w.lost = true
 			case progress:
 				show(n)
 				if n.complete() {
 					return complete, nil
 				}
-				if n == last {
-					continue
-				}
-				last = n
-				if n.reached(p.percent) {
-					still.Reset(min(p.settle, p.quiet))
-				} else {
-					still.Reset(p.quiet)
+				if wait, news := w.took(n); news {
+					still.Reset(wait)
 				}
 			}
 		}
 	}
 }
 
+// A watch is what is known while an answer is waited for.
+type watch struct {
+	patience
+	last     progress
+	lost     bool // the connection
+	repeated bool // the server has ended while it was
+}
+
+// took takes in progress, and says how long nothing may change from now on if
+// it is news.
+func (w *watch) took(n progress) (wait time.Duration, news bool) {
+	if n == w.last && !w.lost {
+		return 0, false
+	}
+	w.repeated = w.repeated || w.lost && n.Repeated > 0
+	w.last, w.lost = n, false
+	wait = w.quiet
+	if w.repeated {
+		wait = max(w.quiet, w.comeback)
+	}
+	if n.reached(w.percent) {
+		wait = min(w.settle, wait)
+	}
+	return wait, true
+}
+
+// triesAtFirst is how often the stream is asked for again that has never come:
+// the server may be another one.
+const triesAtFirst = 2
+
 // listen reports what the stream of a question's events says, until it has
-// ended, or is broken more often than backoff has pauses, or ctx is done.
+// ended, or is broken more often without any news than backoff has pauses, or
+// ctx is done.
 func (c *client) listen(ctx context.Context, question uint64, backoff []time.Duration, heard chan<- news) {
 	tell := func(n news) {
 		select {
@@ -126,8 +182,16 @@ func (c *client) listen(ctx context.Context, question uint64, backoff []time.Dur
 		case <-ctx.Done():
 		}
 	}
-	for attempt := 0; ; attempt++ {
-		end, err := c.listenOnce(ctx, question, tell)
+	var last progress
+	tries, attempt := min(triesAtFirst, len(backoff)), 0
+	for ; ; attempt++ {
+		end, err := c.listenOnce(ctx, question, func(p progress) {
+			tries = len(backoff)
+			if p != last {
+				last, attempt = p, 0
+			}
+			tell(p)
+		})
 		if err == nil {
 			tell(end)
 			return
@@ -139,10 +203,11 @@ func (c *client) listen(ctx context.Context, question uint64, backoff []time.Dur
 			tell(broken{fmt.Errorf("question %d: %w", question, err)})
 			return
 		}
-		if attempt == len(backoff) {
+		if attempt == tries {
 			tell(broken{fmt.Errorf("question %d is running, but its live answer broke off: %w\nhear on with `catenary ask --resume %[1]d`", question, err)})
 			return
 		}
+		tell(away{})
 		pause := time.NewTimer(backoff[attempt])
 		select {
 		case <-pause.C:
@@ -154,7 +219,7 @@ func (c *client) listen(ctx context.Context, question uint64, backoff []time.Dur
 }
 
 // listenOnce follows the stream over one connection.
-func (c *client) listenOnce(ctx context.Context, question uint64, tell func(news)) (closed, error) {
+func (c *client) listenOnce(ctx context.Context, question uint64, tell func(progress)) (closed, error) {
 	stream, err := c.stream(ctx, question)
 	if err != nil {
 		return closed{}, err

@@ -54,6 +54,8 @@ type Client struct {
 	cache  *cache
 
 	servers     *servers
+	from        netip.Addr // from where this life dials; the zero Addr before the first
+	reached     string     // the server that could be reached from another address only
 	computerID  atomic.Uint32
 	evaluations chan struct{} // a token for each evaluation under way
 
@@ -105,6 +107,9 @@ type (
 		reply  wire.Registered
 		err    error
 		server netip.AddrPort // that was asked, if it could be reached
+		// reached, with errMoved, is a server that can be reached from another
+		// address than this life's, and not from that.
+		reached string
 	}
 	evaluated struct{ node.Evaluated }
 )
@@ -117,6 +122,9 @@ func (registered) report() {}
 func (evaluated) report()  {}
 
 const (
+	// againMax bounds the pause before a client starts over: what has changed may
+	// change once more.
+	againMax  = 2 * time.Second
 	inboxSize = 64 // reports waiting for the loop; workers wait when it is full
 )
 
@@ -172,6 +180,11 @@ func (c *Client) Run(ctx context.Context) error {
 			if err := c.state.save(); err != nil {
 				return err
 			}
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(rand.N(againMax)):
+			}
 		default:
 			return err
 		}
@@ -187,6 +200,7 @@ func (c *Client) live(ctx context.Context) error {
 	if c.ring, err = c.cfg.Init.Ring(); err != nil {
 		return err
 	}
+	c.from = self.Addr.Addr()
 	c.computerID.Store(c.state.who.ComputerID)
 	c.probe = probe.New(c.self(self))
 	c.cache = newCache()
@@ -236,29 +250,39 @@ func (c *Client) tell(ctx context.Context, r report) bool {
 	}
 }
 
-// place is where the client stands: the address from which it reaches the
-// server, and the port on which it listens.
+// place is where the client stands: the address from which it reaches the first
+// server of its list, and the port on which it listens. So all clients of a LAN
+// that has IPv4 and IPv6 stand in one of the two, where they can.
 func (c *Client) place() (endpoint.Place, error) {
 	port := uint16(c.listen.Addr().(*net.TCPAddr).Port)
-	addr := c.cfg.Source
+	addr, err := c.cfg.Source, error(nil)
 	if !addr.IsValid() {
-		var err error
-		if addr, err = outbound(c.cfg.Init.Servers[0]); err != nil {
+		if addr, err = c.outbound(); err != nil {
 			return endpoint.Place{}, fmt.Errorf("find this machine's address: %w", err)
 		}
 	}
 	return endpoint.Place{Addr: netip.AddrPortFrom(addr, port), ID: c.state.who.ID}, nil
 }
 
-// outbound asks the system for the address from which it would reach the
-// server; no packet is sent.
-func outbound(server string) (netip.Addr, error) {
-	probe, err := net.Dial("udp", server)
-	if err != nil {
-		return netip.Addr{}, err
+// outbound asks the system for the address from which it would reach the server
+// that only another address than the last could, or else the first of the list
+// to which there is a way; no packet is sent.
+func (c *Client) outbound() (netip.Addr, error) {
+	list := c.cfg.Init.Servers
+	if c.reached != "" {
+		list = append([]string{c.reached}, list...)
 	}
-	addr := probe.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
-	return addr, probe.Close()
+	var errs []error
+	for _, server := range list {
+		probe, err := net.Dial("udp", server)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		addr := probe.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+		return addr, probe.Close()
+	}
+	return netip.Addr{}, errors.Join(errs...)
 }
 
 func (c *Client) closeAll() {

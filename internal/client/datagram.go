@@ -40,8 +40,8 @@ func (c *Client) courierTo(server netip.AddrPort) (*courier, error) {
 	}
 	c.closeCourier()
 	var from *net.UDPAddr
-	if c.cfg.Source.IsValid() {
-		from = net.UDPAddrFromAddrPort(netip.AddrPortFrom(c.cfg.Source, 0))
+	if c.from.IsValid() {
+		from = net.UDPAddrFromAddrPort(netip.AddrPortFrom(c.from, 0))
 	}
 	conn, err := net.DialUDP("udp", from, net.UDPAddrFromAddrPort(server))
 	if err != nil {

@@ -70,7 +70,7 @@ func reply(r wire.Request, m wire.Message) []byte {
 // send lets a courier carry one registration to the post.
 func (p *post) send(t *testing.T) (wire.Registered, error) {
 	t.Helper()
-	c := &Client{cfg: Config{Source: netip.MustParseAddr("127.0.0.3")}}
+	c := &Client{from: netip.MustParseAddr("127.0.0.3")}
 	x, err := c.courierTo(p.LocalAddr().(*net.UDPAddr).AddrPort())
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestCourierMoves(t *testing.T) {
 	if _, err := a.conn.Write([]byte{1}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the old socket is open: %v", err)
 	}
-	c.cfg.Source = netip.MustParseAddr("192.0.2.1") // nobody's
+	c.from = netip.MustParseAddr("192.0.2.1") // nobody's
 	if x, err := c.courierTo(here); err == nil {
 		t.Errorf("from an address that is not ours: %+v", x)
 	}

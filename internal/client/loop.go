@@ -78,6 +78,7 @@ func (c *Client) tookRegistration(ctx context.Context, cancel context.CancelCaus
 		}
 		c.step(ctx, node.Registered{Reply: r.reply})
 	case errors.Is(r.err, errMoved):
+		c.reached = r.reached
 		cancel(r.err)
 	case errors.As(r.err, &refused) && refused.Reason == wire.Replayed:
 		// The server has heard this identity from a later start than ours:

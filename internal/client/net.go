@@ -56,7 +56,7 @@ func ignoreClosed(err error) error {
 func (c *Client) toServer(ctx context.Context, protocol string, cert *tls.Certificate) (*tls.Conn, error) {
 	var errs []error
 	for _, server := range c.servers.order() {
-		conn, err := c.connect(ctx, c.cfg.Source, server, c.trust.ToServer(protocol, cert))
+		conn, err := c.connect(ctx, c.from, server, c.trust.ToServer(protocol, cert))
 		if err == nil {
 			return conn, nil
 		}

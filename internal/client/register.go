@@ -89,16 +89,39 @@ func (c *Client) registerTLS(ctx context.Context, req wire.Register) registered 
 	var errs []error
 	for _, server := range c.servers.order() {
 		cfg := c.trust.ToRegister(c.cert.Load(), c.sessions.of(server))
-		conn, err := c.connect(ctx, c.cfg.Source, server, cfg)
+		conn, err := c.connect(ctx, c.from, server, cfg)
 		if err != nil {
 			c.servers.failed(server)
 			errs = append(errs, fmt.Errorf("server %s: %w", server, err))
 			continue
 		}
 		reply, err := c.exchange(ctx, conn, req)
-		return registered{reply, err, conn.RemoteAddr().(*net.TCPAddr).AddrPort()}
+		return registered{reply: reply, err: err, server: conn.RemoteAddr().(*net.TCPAddr).AddrPort()}
+	}
+	if server := c.elsewhere(ctx); server != "" {
+		return registered{err: errMoved, reached: server}
 	}
 	return registered{err: errors.Join(errs...)}
+}
+
+// elsewhere looks whether a server can be reached from another address than
+// that of this life, which the machine may have lost.
+func (c *Client) elsewhere(ctx context.Context) (server string) {
+	if c.cfg.Source.IsValid() {
+		return ""
+	}
+	for _, server := range c.servers.order() {
+		d := net.Dialer{Timeout: connectTimeout}
+		conn, err := d.DialContext(ctx, "tcp", server)
+		if err != nil {
+			continue
+		}
+		at := conn.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+		if conn.Close(); at != c.from {
+			return server
+		}
+	}
+	return ""
 }
 
 // sessions are those that a life may resume, with each server of its own: what
@@ -123,9 +146,6 @@ func (s *sessions) of(server string) tls.ClientSessionCache {
 func (c *Client) exchange(ctx context.Context, conn *tls.Conn, req wire.Register) (wire.Registered, error) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if at := conn.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(); at != req.Place.Addr.Addr() {
-		return wire.Registered{}, errMoved
-	}
 	l := link.New(conn)
 	if err := l.Write(req, exchangeTimeout); err != nil {
 		return wire.Registered{}, err
@@ -145,6 +165,7 @@ func (c *Client) renewalDue() bool {
 // enrol gets an identity, unless the machine has one. It tries until it
 // succeeds or ctx ends; each new reason for failure is logged once.
 func (c *Client) enrol(ctx context.Context) error {
+	c.from = c.cfg.Source
 	last := ""
 	for wait := enrolMin; len(c.state.who.Certificate) == 0; wait = min(2*wait, enrolMax) {
 		err := c.enrolOnce(ctx)

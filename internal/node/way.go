@@ -8,8 +8,8 @@ import (
 	"catenary/internal/wire"
 )
 
-// A Way is how a registration travels to the server and its reply back. The
-// node chooses it; the host only carries out.
+// A Way is how a registration travels to the server and its reply back
+// (docs/protocol.md §7.1). The node chooses it; the host only carries out.
 type Way uint8
 
 const (

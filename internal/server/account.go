@@ -114,7 +114,8 @@ type again struct {
 }
 
 // takeUp looks at the questions that were open when the server ended: it closes
-// those that cannot be answered any more, and gives the others new numbers.
+// those that cannot be answered any more, and gives the others new numbers
+// (docs/protocol.md §7.4).
 func (s *Server) takeUp(ctx context.Context, now time.Time) ([]again, error) {
 	open, err := s.store.OpenQuestions(ctx)
 	if err != nil {

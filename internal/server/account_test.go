@@ -390,7 +390,7 @@ func TestServerEndsDuringAQuestion(t *testing.T) {
 			}
 			s := startSite(t, dir)
 			m.t, m.site = t, s
-			if r, err := s.Result(t.Context(), 1); err != nil || r.Answered != 0 || r.Expected != 2 || r.Question != 1 || !r.Expires.Equal(first.Issued.Add(first.Life)) || !r.Issued.Equal(first.Issued) {
+			if r, err := s.Result(t.Context(), 1); err != nil || r.Answered != 0 || r.Expected != 2 || r.Question != 1 || r.Repeated != 1 || !r.Expires.Equal(first.Issued.Add(first.Life)) || !r.Issued.Equal(first.Issued) {
 				t.Errorf("asked again: %+v, %v", r, err)
 			}
 			again := m.hears()

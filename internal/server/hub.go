@@ -279,7 +279,7 @@ func (h *hub) heard(now time.Time, l *leader, m wire.Message) error {
 func (h *hub) count(number uint64, q *live) tally.Result {
 	t, _ := h.desk.Tally(number)
 	r := t.Result()
-	r.Question, r.Issued = q.asked.id, q.asked.issued
+	r.Question, r.Issued, r.Repeated = q.asked.id, q.asked.issued, q.repeated
 	return r
 }
 

@@ -137,6 +137,9 @@ func (w *world) checkTaken(q *asked, from *leader, v tally.Verdict) {
 	w.say(from.host, "=>", v.String())
 	w.sum.verdicts[v]++
 	if w.unwatched {
+		if v == tally.Counted {
+			q.taken = append(q.taken, taken{w.now, from.brought})
+		}
 		return
 	}
 	w.noteCounted(q)

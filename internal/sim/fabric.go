@@ -20,10 +20,10 @@ type way struct{ from, to *host }
 // A fog is a link some of whose packets vanish. TCP sends them again until they
 // get through, or until an end gives up.
 type fog struct {
-	drops [2]int // for how many reasons what this end sends vanishes
-	since time.Duration
-	turn  int         // counts the times that it became stuck
-	held  [2][]parcel // what this end has sent meanwhile, in order
+	drops  [2]int // for how many reasons what this end sends vanishes
+	since  time.Duration
+	held   [2][]parcel // what this end has sent meanwhile, in order
+	gaveUp [2]bool     // this end takes the link for broken
 }
 
 // A parcel is a frame, or, if it is empty, the end of the connection.
@@ -108,17 +108,21 @@ func (w *world) clearWays() {
 func (w *world) turnFog(c *conn, end, by int) {
 	f := w.fabric.fogs[c]
 	if f == nil {
+		if by < 0 {
+			return // the link was made when the reason was there already
+		}
 		f = &fog{}
 		w.fabric.fogs[c] = f
 	}
 	was := f.stuck()
-	if f.drops[end] = max(0, f.drops[end]+by); f.stuck() == was {
-		return
+	f.drops[end] = max(0, f.drops[end]+by)
+	if f.drops[end] == 0 {
+		w.release(c, f, end)
 	}
-	f.turn++
-	if f.stuck() {
+	switch {
+	case f.stuck() && !was:
 		w.stick(c, f)
-	} else {
+	case was && !f.stuck():
 		w.unstick(c, f)
 	}
 }
@@ -129,29 +133,36 @@ func (f *fog) stuck() bool { return f.drops[0]+f.drops[1] > 0 }
 // only listens gets no answer to its probes.
 func (w *world) stick(c *conn, f *fog) {
 	f.since = w.now
-	turn := f.turn
 	for i := range c.ends {
 		w.after(w.between(silentMin, silentMax), func() {
-			if f.turn == turn {
+			if w.fabric.fogs[c] == f {
+				f.gaveUp[i] = true
 				w.lost(c, i)
 			}
 		})
 	}
 }
 
-// unstick lets what was held back arrive, when TCP sends it again.
+// release lets what an end was held back with arrive, when TCP sends it again.
+func (w *world) release(c *conn, f *fog, end int) {
+	held := f.held[end]
+	f.held[end] = nil
+	if f.gaveUp[end] {
+		return
+	}
+	e := &c.ends[end]
+	e.arrive = max(e.arrive, w.now+w.upto(max(resendMin, w.now-f.since)))
+	for _, p := range held {
+		w.carry(c, end, p)
+	}
+}
+
+// unstick ends the trouble. Who has given up has told nobody: the other's next
+// probe is answered by a reset.
 func (w *world) unstick(c *conn, f *fog) {
-	for i := range f.held {
-		held := f.held[i]
-		if n := len(held); c.ends[i].state == shut && (n == 0 || held[n-1] != nil) {
-			// It has given up, and told nobody: the other's next probe is answered
-			// by a reset.
+	for i := range c.ends {
+		if f.gaveUp[i] {
 			w.after(w.upto(silentMax), func() { w.lost(c, 1-i) })
-			continue
-		}
-		c.ends[i].arrive = max(c.ends[i].arrive, w.now+w.upto(max(resendMin, w.now-f.since)))
-		for _, p := range held {
-			w.carry(c, i, p)
 		}
 	}
 	delete(w.fabric.fogs, c)
@@ -160,12 +171,12 @@ func (w *world) unstick(c *conn, f *fog) {
 // carry brings a parcel to the other end, after all that was sent before.
 func (w *world) carry(c *conn, from int, p parcel) {
 	e := &c.ends[from]
-	e.arrive = max(w.now+w.weather.flight(w), e.arrive)
+	e.arrive = max(w.now+w.weather.flight(w, c), e.arrive)
 	if p == nil {
-		w.at(e.arrive, func() { w.lost(c, 1-from) })
+		w.atOf(c.ends[1-from].host, e.arrive, func() { w.lost(c, 1-from) })
 		return
 	}
-	w.at(e.arrive, func() { w.deliver(c, 1-from, p) })
+	w.atOf(c.ends[1-from].host, e.arrive, func() { w.deliver(c, 1-from, p) })
 }
 
 // holdBack keeps what an end sends if it would vanish, and says so.
@@ -179,8 +190,8 @@ func (w *world) holdBack(c *conn, from int, p parcel) bool {
 }
 
 // flight is how long a frame travels: lost ones are sent again.
-func (x *weather) flight(w *world) time.Duration {
-	d := x.lag(w)
+func (x *weather) flight(w *world, c *conn) time.Duration {
+	d := x.lagTo(w, c.ends[1].host)
 	wait := resendMin
 	for k := 0; x.loss > 0 && k < resendMax && w.oneIn(x.loss); k++ {
 		d += wait

@@ -371,7 +371,7 @@ func (w *world) register(h *host, m wire.Register) {
 	case w.server.down:
 		w.after(w.weather.lag(w), func() { reply(node.NotRegistered{}) })
 	case w.reaches(h):
-		w.after(3*w.weather.lag(w), func() {
+		w.atOf(nil, w.now+3*w.weather.lagTo(w, nil), func() {
 			if w.server.down || !w.reaches(h) {
 				return
 			}
@@ -380,7 +380,7 @@ func (w *world) register(h *host, m wire.Register) {
 				return
 			}
 			answer := w.encode(w.server.register(h, m))
-			w.after(w.weather.lag(w), func() {
+			w.atOf(h, w.now+w.weather.lagTo(w, nil), func() {
 				switch m := w.decode(answer).(type) {
 				case wire.Registered:
 					reply(node.Registered{Reply: m})

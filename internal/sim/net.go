@@ -138,16 +138,16 @@ func (w *world) dial(h *host, ef node.Dial) {
 	h.conns = append(h.conns, held{c, 0})
 	hello := w.encode(ef.Hello)
 	w.note(markEffect, h, uint64(ef.Conn), hello)
-	w.after(w.weather.lag(w), func() {
-		to := c.ends[1].host
+	to := c.ends[1].host
+	w.after(w.weather.lagTo(w, to), func() {
 		switch {
 		case !w.open(h, to):
 		case to == nil && w.server.down, to != nil && to.node == nil:
 			w.decline(c)
 		default:
-			w.after(w.weather.lag(w), func() {
+			w.after(w.weather.lagTo(w, to), func() {
 				if c.ends[0].state == dialling {
-					w.after(w.weather.lag(w), func() { w.greet(c, hello) })
+					w.atOf(to, w.now+w.weather.lagTo(w, to), func() { w.greet(c, hello) })
 				}
 			})
 		}
@@ -217,7 +217,7 @@ func (w *world) refuse(c *conn, why wire.Refused) {
 // decline lets a dial fail without a word.
 func (w *world) decline(c *conn) {
 	c.ends[1].state = shut
-	w.after(w.weather.lag(w), func() { w.lost(c, 0) })
+	w.atOf(c.ends[0].host, w.now+w.weather.lagTo(w, c.ends[1].host), func() { w.lost(c, 0) })
 }
 
 // sendFrom carries out a node's Send.

@@ -21,6 +21,13 @@ type asked struct {
 	next        *asked                  // the same, asked again by a server that has been started
 	naive       answer.Rows             // of every report, under [Control].NoSetRule
 	counted     map[*host]time.Duration // when each machine was first counted
+	taken       []taken                 // what was counted when, in an unwatched world
+}
+
+// taken is a report that was counted.
+type taken struct {
+	at       time.Duration
+	machines int
 }
 
 // A kind of question says what each machine answers.

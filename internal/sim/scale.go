@@ -78,7 +78,8 @@ const (
 	// scaleStep lets the machines of a chain start one after the other, each
 	// where the one before has registered.
 	scaleStep = 20 * time.Millisecond
-	scaleMax  = 250 // machines in a chain: the addresses of one LAN
+	scaleMax  = 250                   // machines in a chain: the addresses of one LAN
+	scaleWAN  = 20 * time.Millisecond // one-way delay to the server, at least
 	lanMax    = 1 << 16
 	// scaleMemory is what a large world may use before its garbage is collected
 	// in haste: a process of 4 GB has room for it and for its own code.
@@ -101,15 +102,19 @@ func (s Scale) in(change func(*weather)) (ScaleReport, error) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(scaleMemory))
 	w := newWorld(s.Seed, nil)
 	w.unwatched = true
+	w.weather.wanMin, w.weather.wanMax = scaleWAN, scaleWAN+scaleWAN/4
 	change(&w.weather)
 	rep := ScaleReport{Endpoints: s.Endpoints, Chains: (s.Endpoints + s.Chain - 1) / s.Chain}
 	clock := time.Now()
 	tell := s.teller(w, clock)
-	w.addLANs(s.Endpoints, s.Chain, func(n int) time.Duration {
-		return time.Duration(n)*scaleStep + w.upto(scaleStep/4)
-	})
+	w.addLANs(s.Endpoints, s.Chain)
 	w.share()
+	w.apart(s.Chain)
 	for n := range s.Chain {
+		for i := n; i < s.Endpoints; i += s.Chain {
+			h := w.hosts[i]
+			w.atOf(h, w.now+w.upto(scaleStep/4), func() { w.start(h) })
+		}
 		w.run(scaleStep)
 		tell("starting", (n+1)*rep.Chains)
 	}
@@ -142,18 +147,23 @@ func (s Scale) teller(w *world, began time.Time) func(doing string, done int) {
 	}
 }
 
-// addLANs adds machines in LANs of the given size. The n-th of each starts at a
-// time of its own.
-func (w *world) addLANs(machines, size int, start func(n int) time.Duration) {
+// addLANs adds machines in LANs of the given size, and lets the server work.
+func (w *world) addLANs(machines, size int) {
 	for i := range machines {
 		lan, n := i/size, i%size
 		addr := netip.AddrFrom4([4]byte{10, byte(lan >> 8), byte(lan), byte(1 + n)})
-		h := w.addHost(endpoint.Place{Addr: netip.AddrPortFrom(addr, 17472), ID: endpoint.ID{
+		w.addHost(endpoint.Place{Addr: netip.AddrPortFrom(addr, 17472), ID: endpoint.ID{
 			12: byte(i >> 24), 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)}})
-		w.at(start(n), func() { w.start(h) })
 	}
 	w.server.tidy()
 	w.server.tick()
+}
+
+// apart gives each LAN its own queue. Nothing has happened yet.
+func (w *world) apart(size int) {
+	w.sites = &sites{size: size, wan: w.weather.wanMin, queues: make([]queue, 2+(len(w.hosts)-1)/size)}
+	w.sites.queues[0] = *w.todo
+	w.todo = &w.sites.queues[0]
 }
 
 // form lets time pass until every chain stands in order. It tells how many
@@ -185,25 +195,27 @@ func (w *world) sweepOnce(rep *ScaleReport, tell func(counted int)) {
 	before := w.sent(wire.KindQuestion, wire.KindAnswer, wire.KindAck)
 	start := w.now
 	q := w.server.ask(survey, time.Minute)
-	for w.err == nil && rep.All == 0 && w.now < start+answerTime {
-		w.run(time.Millisecond)
-		n, age := q.tally.Progress().Answered, w.now-start
-		if n > 0 && rep.First == 0 {
-			rep.First = age
-		}
-		if 2*n >= rep.Endpoints && rep.Half == 0 {
-			rep.Half = age
-		}
-		if n == rep.Endpoints {
-			rep.All = age
-		}
-		tell(n)
+	for n := 0; w.err == nil && n < rep.Endpoints && w.now < start+answerTime; tell(n) {
+		w.run(w.weather.wanMin)
+		n = q.tally.Progress().Answered
 	}
 	w.run(ackTime)
 	after := w.sent(wire.KindQuestion, wire.KindAnswer, wire.KindAck)
 	rep.Frames, rep.Bytes = after.frames-before.frames, after.bytes-before.bytes
 	rep.Reports = q.tally.Progress().Reports
 	w.checkSurvey(q)
+	n := 0
+	for _, x := range q.taken {
+		n += x.machines
+		for _, mark := range []struct {
+			to *time.Duration
+			n  int
+		}{{&rep.First, 1}, {&rep.Half, (rep.Endpoints + 1) / 2}, {&rep.All, rep.Endpoints}} {
+			if *mark.to == 0 && n >= mark.n {
+				*mark.to = x.at - start
+			}
+		}
+	}
 }
 
 // ackTime is how long acknowledgements may be under way when the last answer has

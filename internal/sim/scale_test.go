@@ -65,7 +65,10 @@ func TestColdStart(t *testing.T) {
 		w := newWorld(seed, nil)
 		w.unwatched = true
 		w.weather.lagMin, w.weather.lagMax = time.Millisecond, 40*time.Millisecond
-		w.addLANs(100, 100, func(int) time.Duration { return w.upto(time.Millisecond) })
+		w.addLANs(100, 100)
+		for _, h := range w.hosts {
+			w.at(w.upto(time.Millisecond), func() { w.start(h) })
+		}
 		w.run(200 * time.Millisecond)
 		w.form(func(int) {})
 		if t.Log(w.now); w.err != nil || w.now > 9*time.Second {
@@ -136,7 +139,7 @@ func TestQueue(t *testing.T) {
 func TestShared(t *testing.T) {
 	w := newWorld(1, nil)
 	w.unwatched = true
-	w.addLANs(200, 100, func(int) time.Duration { return 0 })
+	w.addLANs(200, 100)
 	w.share()
 	places := func(of ...int) (all []endpoint.Place) {
 		for _, i := range of {

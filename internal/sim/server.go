@@ -49,6 +49,8 @@ type leader struct {
 	role wire.Role
 	lan  netip.Prefix
 	line dispatch.Line
+
+	brought int // machines of its last report
 }
 
 // count notes that there is a connection more, or less.
@@ -177,7 +179,7 @@ func (s *server) greet(c *conn, hello wire.Hello) {
 	}
 	s.lines++
 	c.ends[1].state = up
-	c.lead = &leader{c, h, hello.Role, s.roster.Speaks(hello.Place, h.observed), s.lines}
+	c.lead = &leader{conn: c, host: h, role: hello.Role, lan: s.roster.Speaks(hello.Place, h.observed), line: s.lines}
 	s.leaders[c.lead.line] = c.lead
 	c.lead.count(1)
 	s.w.sendTo(c, wire.HelloOK{Incarnation: 1})
@@ -193,6 +195,7 @@ func (s *server) leave(c *conn) {
 // got takes what a leader says.
 func (s *server) got(c *conn, m wire.Message) {
 	if a, ok := m.(wire.Answer); ok {
+		c.lead.brought = a.Bundle.Set.Len()
 		for _, r := range a.Bundle.Rows.List {
 			if rowKey.Row(r.Cells).Hash != r.Hash {
 				s.w.fail("machine %v sends a row %q with the wrong hash", c.ends[0].host, r.Cells)

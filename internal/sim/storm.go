@@ -15,6 +15,7 @@ import (
 // its own dice.
 type weather struct {
 	lagMin, lagMax time.Duration // one-way delay of the network
+	wanMin, wanMax time.Duration // … to the server and back; 0: the same
 	loss           int           // one frame in so many is lost and sent again; 0: none
 	cpuMin, cpuMax time.Duration // that a slow machine takes for each event
 	slowCPU        int           // one machine in so many has a slow processor; 0: none
@@ -41,6 +42,14 @@ func fairWeather() weather {
 func (x *weather) calm() { x.slowCPU, x.loss = 0, 0 }
 
 func (x *weather) lag(w *world) time.Duration { return w.between(x.lagMin, x.lagMax) }
+
+// lagTo is the delay between a machine and another, or the server, which is nil.
+func (x *weather) lagTo(w *world, to *host) time.Duration {
+	if to == nil && x.wanMax > 0 {
+		return w.between(x.wanMin, x.wanMax)
+	}
+	return x.lag(w)
+}
 
 func (x *weather) cpu(w *world, h *host) time.Duration {
 	if x.slowCPU == 0 || h.index%x.slowCPU != 0 {

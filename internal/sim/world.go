@@ -25,7 +25,8 @@ type world struct {
 	seed    uint64
 	rng     *rand.Rand
 	now     time.Duration // since epoch
-	todo    queue
+	todo    *queue        // where what happens now puts what follows from it
+	sites   *sites        // nil in a small world, which has one queue for all
 	weather weather
 	hosts   []*host // in the order of their places
 	lans    int
@@ -57,6 +58,7 @@ type world struct {
 func newWorld(seed uint64, trace io.Writer) *world {
 	w := &world{
 		called: "seed", seed: seed, trace: trace,
+		todo:  new(queue),
 		rng:   rand.New(rand.NewPCG(seed, 0x73696d)),
 		walls: map[[2]*host]bool{},
 		hash:  fnv.New64a(), fabric: newFabric(),
@@ -76,6 +78,15 @@ func (w *world) at(t time.Duration, do func()) {
 
 func (w *world) after(d time.Duration, do func()) { w.at(w.now+d, do) }
 
+// atOf lets something happen to a machine, or to the server, which is nil.
+func (w *world) atOf(h *host, t time.Duration, do func()) {
+	if w.sites == nil {
+		w.at(t, do)
+		return
+	}
+	w.sites.at(w, h, t, do)
+}
+
 // run lets time pass, until a law is broken.
 func (w *world) run(d time.Duration) {
 	w.runUntil(w.now+d, func() bool { return false })
@@ -84,17 +95,10 @@ func (w *world) run(d time.Duration) {
 // runUntil lets time pass until the end or until done says so, and reports
 // which.
 func (w *world) runUntil(end time.Duration, done func() bool) bool {
-	for w.err == nil {
-		at, some := w.todo.next()
-		if !some || at > end {
-			break
-		}
-		w.now = at
-		if w.todo.ringsNext() {
-			w.rouse(w.todo.ring())
-		} else {
-			w.todo.take()()
-		}
+	if w.sites != nil {
+		w.sites.run(w, end)
+	}
+	for w.sites == nil && w.err == nil && w.next(end) {
 		if done() {
 			return true
 		}
@@ -103,6 +107,21 @@ func (w *world) runUntil(end time.Duration, done func() bool) bool {
 		w.now = end
 	}
 	return false
+}
+
+// next lets happen what is next, if that is not after the end.
+func (w *world) next(end time.Duration) bool {
+	at, some := w.todo.next()
+	if !some || at > end {
+		return false
+	}
+	w.now = at
+	if w.todo.ringsNext() {
+		w.rouse(w.todo.ring())
+	} else {
+		w.todo.take()()
+	}
+	return true
 }
 
 // upto draws a duration evenly below d.

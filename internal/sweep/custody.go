@@ -22,7 +22,8 @@ const (
 
 	// A neighbour that acknowledges nothing is suspected after the time that it
 	// has lately taken, but not before suspectMin: a pause of the operating
-	// system must not look like death. A hop in a LAN takes below 1 ms.
+	// system must not look like death (docs/protocol.md §3.5). A hop in a LAN
+	// takes below 1 ms.
 	suspectMin   = 300 * time.Millisecond
 	suspectFirst = time.Second // while nothing is known of the neighbour's pace
 	// ackTimeout is when it is given up. A loaded machine may be seconds late.

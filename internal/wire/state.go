@@ -11,7 +11,7 @@ import (
 // Most registrations say what the one before has said, and are answered with
 // what the one before was. Both sides leave that out: the client names its
 // state with a digest that the server only keeps and compares, the server names
-// its reply with one that the client only gives back (docs/protocol.md §7).
+// its reply with one that the client only gives back (docs/protocol.md §7.2).
 
 // Named returns m with its state's name.
 func (m Register) Named() Register {

@@ -63,7 +63,7 @@ func TestQuestionAccount(t *testing.T) {
 func TestResultInfoCountsExceptions(t *testing.T) {
 	d := newDesk(t)
 	id := d.ask("Get Operating System from all machines")
-	d.fleet.say(id, func(r *tally.Result) { r.Errors, r.Stopped, r.Pending, r.Gone, r.Rounds = 5, 4, 3, 2, 1 })
+	d.fleet.say(id, func(r *tally.Result) { r.Errors, r.Stopped, r.Pending, r.Gone, r.Rounds, r.Repeated = 5, 4, 3, 2, 1, 6 })
 	c := data[resultInfos](t, d.call("GET", "/api/v2/result_info/question/1", "")).ResultInfos[0]
-	same(t, []int{c.ErrorCount, c.StoppedCount, c.RunningCount, c.OfflineCount, c.RoundCount}, []int{5, 4, 3, 2, 1})
+	same(t, []int{c.ErrorCount, c.StoppedCount, c.RunningCount, c.OfflineCount, c.RoundCount, c.RepeatCount}, []int{5, 4, 3, 2, 1, 6})
 }

@@ -62,6 +62,7 @@ type counters struct {
 	RunningCount int `json:"running_count"` // have the question and have not answered
 	OfflineCount int `json:"offline_count"` // machines that are off or dead, and not expected to answer
 	RoundCount   int `json:"round_count"`   // highest number of times that a LAN was asked again
+	RepeatCount  int `json:"repeat_count"`  // how often all of it was, after the server had ended
 }
 
 type resultInfo struct {
@@ -123,7 +124,7 @@ func (r reading) counters() counters {
 	return counters{
 		ID: p.Question, QuestionID: p.Question, CacheID: "0",
 		EstimatedTotal: p.Expected, MRTested: p.Answered, MRPassed: p.Answered, Tested: p.Answered, Passed: p.Passed,
-		StoppedCount: p.Stopped, RunningCount: p.Pending, OfflineCount: p.Gone, RoundCount: p.Rounds,
+		StoppedCount: p.Stopped, RunningCount: p.Pending, OfflineCount: p.Gone, RoundCount: p.Rounds, RepeatCount: p.Repeated,
 		ErrorCount: p.Errors, NoResultsCount: p.NoResults, ReportCount: p.Reports, SelectCount: len(r.plan.Selects),
 		ItemCount: rows, RowCount: rows, RowCountMachines: machines, FilteredRowCount: rows, FilteredRowCountMachines: machines,
 		Expiration:         max(0, int64(p.Expires.Sub(r.now)/time.Second)),

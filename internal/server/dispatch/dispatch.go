@@ -454,7 +454,7 @@ func (d *Desk) Register(now time.Time, place endpoint.Place, pl roster.Placement
 
 // settle decides where a client that has moved is counted, and reports whether
 // that is done, in a LAN that it has left: it is then never to answer again,
-// however often it moves and registers.
+// however often it moves and registers (docs/protocol.md §5.8).
 func (q *question) settle(id endpoint.ID, pl roster.Placement) bool {
 	if pl.Moved {
 		if q.tally.Counted(pl.Old.LAN, pl.Old.Slot) {

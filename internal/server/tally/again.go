@@ -10,7 +10,7 @@ import (
 
 const (
 	// Rounds is how often a LAN is asked again; after that, a machine whose
-	// answer is missing is asked when it registers.
+	// answer is missing is asked when it registers (docs/protocol.md §5.7).
 	Rounds = 4
 	// patience is how long nothing may be heard of a LAN before it is asked
 	// again, beside the time that its chain needs: the repair of a chain takes

@@ -20,11 +20,10 @@ const waitingMax = 4096
 func (t *Tally) TakeEach(now time.Time, lan netip.Prefix, r answer.Report, each []answer.Bundle) Verdict {
 	c := t.lan(lan)
 	t.reports++
-	c.news = now
 	t.changed()
 	c.pending = c.pending.Union(r.Pending.Minus(r.Pending.Minus(c.expected)))
 	if len(each) == 0 {
-		return Refused
+		return Refused // and no news: who forges must not keep us from asking again
 	}
 	verdict := Duplicate
 	var rows []answer.Rows
@@ -33,7 +32,7 @@ func (t *Tally) TakeEach(now time.Time, lan netip.Prefix, r answer.Report, each 
 		case b.Set.Within(c.counted):
 		case !b.Set.Within(c.expected):
 			c.await(b)
-			verdict = max(verdict, Foreign)
+			verdict = Foreign
 		default:
 			c.counted = c.counted.Union(b.Set)
 			c.gone = c.gone.Minus(b.Set)
@@ -41,6 +40,9 @@ func (t *Tally) TakeEach(now time.Time, lan netip.Prefix, r answer.Report, each 
 			t.counts = t.counts.Add(b.Counts)
 			rows = append(rows, b.Rows)
 		}
+	}
+	if verdict == Foreign || len(rows) > 0 {
+		c.news = now
 	}
 	if len(rows) == 0 {
 		return verdict

@@ -123,7 +123,7 @@ func open(lim answer.Limits) *Tally {
 	return New(7, start, start.Add(time.Minute), limit, lim, expected())
 }
 
-// law tells a story to a counter and says which law of docs/protocol.md §5.4
+// law tells a story to a counter and says which law of docs/protocol.md §5.6
 // it breaks: at every moment the rows count as many machines as are counted;
 // nothing is refused; and in the end all whose answer has arrived are counted,
 // with just their rows.

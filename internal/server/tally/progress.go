@@ -24,6 +24,7 @@ type Progress struct {
 	Reports   int // bundles that chains have delivered
 	Gone      int // not expected any more: off, or found dead by their neighbours
 	Rounds    int // highest number of times that a LAN was asked again
+	Repeated  int // how often all of it was, after the server had ended
 }
 
 // Complete reports whether every expected machine has answered.

@@ -3,7 +3,7 @@
 //
 // A [Tally] is one question. It hears of every bundle through [Tally.Take] and
 // keeps no clock and no socket. What it counts is decided by the bundles' sets
-// alone (docs/protocol.md §5.4), so it does not matter which way a bundle came,
+// alone (docs/protocol.md §5.6), so it does not matter which way a bundle came,
 // in which order, or how often.
 package tally
 

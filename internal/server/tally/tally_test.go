@@ -30,7 +30,7 @@ func report(slots string, tainted bool) answer.Report {
 	return answer.Report{Question: 7, Bundle: b}
 }
 
-// TestSetRule is the rule of docs/protocol.md §5.4, case by case. A bundle is
+// TestSetRule is the rule of docs/protocol.md §5.6, case by case. A bundle is
 // written as its slots; "~" before it: tainted.
 func TestSetRule(t *testing.T) {
 	for _, tt := range []struct{ name, story string }{
