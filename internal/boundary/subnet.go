@@ -1,6 +1,6 @@
 // Package boundary says how far a chain may reach: which clients form one LAN,
 // by the address at which the server sees them, the one that they report, and
-// what operators have said of subnets.
+// what operators have said of subnets (docs/protocol.md §3.4).
 //
 // [Boundaries.Find] places one client. Subnets are made from text by
 // [ParseNetwork] and [ReadFile], and [Check] finds those that contradict each

@@ -1,6 +1,7 @@
 // Package box is what a machine says to the server alone, by way of peers that
 // must not read or must not change it: it makes and opens the boxes that
-// bundles carry in other modes than merged (docs/trust.md).
+// bundles carry in other modes than merged (docs/protocol.md §5.5,
+// docs/trust.md).
 //
 // A box is made with the registration key of its machine, which nobody knows
 // but that machine and the server. It is about one question, of one machine at

@@ -11,17 +11,17 @@ import (
 // An edge is one side's neighbour, and the search for a nearer one. What becomes
 // of it is told as a table in docs/protocol.md §3.7.
 type edge struct {
-	held    Peer      // the neighbour now, or Nobody
-	conn    Conn      // to held
-	doubted bool      // held is suspected: somebody farther may take its place
-	wake    time.Time // when the next round starts, if none is under way
+	held Peer      // the neighbour now, or Nobody
+	conn Conn      // to held
+	wake time.Time // when the next round starts, if none is under way
 	*search
 }
 
 // A search is what a side with a lasting neighbour does without, which is nearly
 // all of an edge: most of the time all sides of all clients have one.
 type search struct {
-	lost Peer // who was held last; if it cannot be dialled it is dead
+	doubted bool // held is suspected: somebody farther may take its place
+	lost    Peer // who was held last; if it cannot be dialled it is dead
 
 	dials   []dial           // under way
 	round   bool             // candidates of this round are still to be dialled
@@ -69,7 +69,7 @@ func (n *Node) unsettle() {
 func (n *Node) settle(now time.Time) {
 	for s := range n.edges {
 		e := &n.edges[s]
-		if e.lost == Nobody && len(e.dials) == 0 && !e.round && e.later.IsZero() && e.laters == 0 &&
+		if !e.doubted && e.lost == Nobody && len(e.dials) == 0 && !e.round && e.later.IsZero() && e.laters == 0 &&
 			e.since.IsZero() && !now.Before(e.server) && e.alone == 0 && e.waiting.conn == 0 {
 			e.search = &over
 		}

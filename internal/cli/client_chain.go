@@ -46,7 +46,8 @@ const (
 	jointLinked joint = "linked"      // both say so
 	jointSlow   joint = "slow"        // both say so, and it is slow
 	jointHalf   joint = "half-linked" // only one of them says so
-	jointGap    joint = "gap"         // neither says so, or one leads there
+	jointUnsaid joint = "unreported"  // neither has said so yet; but neither leads there
+	jointGap    joint = "gap"         // one of them leads there, so that they are not linked
 )
 
 // views sorts clients by LANs and segments. Their order is that of the API.
@@ -115,17 +116,17 @@ func joined(a, b clientStatus) joint {
 	case linked(a, b):
 		return jointLinked
 	case a.Forward.Kind == kindServer || b.Backward.Kind == kindServer:
-		return jointGap // whatever the other has said some time ago
+		return jointGap // whatever the other has said when it last registered
 	case a.Forward.ClientID == b.ClientID || b.Backward.ClientID == a.ClientID:
 		return jointHalf
 	default:
-		return jointGap
+		return jointUnsaid
 	}
 }
 
 // A tallied LAN is its clients in numbers.
 type tallied struct {
-	clients, chains, leaders, gaps, slow, half, passed, offline, blocked, isolated int
+	clients, chains, leaders, gaps, slow, half, unsaid, passed, offline, blocked, isolated int
 }
 
 func (v lanView) tally() tallied {
@@ -138,7 +139,7 @@ func (v lanView) tally() tallied {
 				count *int
 			}{
 				{s.leads() != "", &t.leaders}, {s.Offline, &t.offline}, {s.passed && !s.Offline, &t.passed}, {s.is("Blocked"), &t.blocked},
-				{s.ahead == jointSlow, &t.slow}, {s.ahead == jointHalf, &t.half}, {s.ahead == jointGap, &t.gaps},
+				{s.ahead == jointSlow, &t.slow}, {s.ahead == jointHalf, &t.half}, {s.ahead == jointUnsaid, &t.unsaid}, {s.ahead == jointGap, &t.gaps},
 				{s.ahead == jointGap || s.ahead == jointEnd, &t.chains},
 			} {
 				if is.so {
@@ -157,9 +158,12 @@ func (d *desk) clientChain(f *flags) *cobra.Command {
 		Short: "Draw the chains of a LAN",
 		Long: fmt.Sprintf(`Chain draws how the clients of a LAN hang together: from the backward leader, where
 questions come in, to the forward leader, where answers leave. What is not as it
-should be stands in its place: a slow link, a link of which only one side knows,
-a gap, and who is offline, blocked or passed over. Where nothing is to be said,
-clients are left out.
+should be stands in its place: a slow link, a gap, and who is offline, blocked or
+passed over. Where nothing is to be said, clients are left out.
+
+Who leads is known at any time; who stands next to whom a client says when it
+registers, every 30 to 90 seconds. So a link that has just been made is shown as
+half a link, or as unreported, until both have said so.
 
 LAN is a network or an address in it. Without it, all LANs are drawn, or counted
 if there are more than %d.`, drawnMax),
@@ -235,12 +239,12 @@ func alone(lans []lanView) (n int) {
 // overview is a table of LANs. Those of isolated clients are one line.
 func overview(lans []lanView) grid {
 	g := grid{columns: []column{{name: "LAN"}}}
-	for _, name := range []string{"Clients", "Chains", "Leaders", "Gaps", "Slow", "Half", "Passed", "Offline", "Blocked", "Isolated"} {
+	for _, name := range []string{"Clients", "Chains", "Leaders", "Gaps", "Slow", "Unsure", "Passed", "Offline", "Blocked", "Isolated"} {
 		g.columns = append(g.columns, column{name: name, right: true, number: true})
 	}
 	line := func(name string, t tallied) {
 		row := []string{name}
-		for _, n := range []int{t.clients, t.chains, t.leaders, t.gaps, t.slow, t.half, t.passed, t.offline, t.blocked, t.isolated} {
+		for _, n := range []int{t.clients, t.chains, t.leaders, t.gaps, t.slow, t.half + t.unsaid, t.passed, t.offline, t.blocked, t.isolated} {
 			row = append(row, strconv.Itoa(n))
 		}
 		g.add(row...)

@@ -43,14 +43,14 @@ func office(f *fleet) {
 		o["chain"] = 1
 		f.status = append(f.status, o)
 	}
-	f.status[39]["forward"], f.status[40]["backward"], f.status[42]["forward"] = side("server"), side("server"), side("server")
+	f.status[9]["forward"], f.status[10]["backward"], f.status[39]["forward"], f.status[40]["backward"], f.status[42]["forward"] = side("pc-66"), side("pc-66"), side("server"), side("server"), side("server")
 	alone := statusRow(90, "vpn-1", "10.8.0.5", "10.8.0.5/32", "server", "server", "Leader")
 	alone["isolated_flag"] = true
 	single := statusRow(91, "kiosk", "10.9.0.5", "10.9.0.0/24", "server", "server", "Leader")
 	f.status = append(f.status, alone, single)
 }
 
-const officeDrawn = `10.1.7.0/24: 43 clients, 4 chains, 7 leaders, 2 gaps, 1 slow link, 1 half link, 1 passed over, 1 offline, 1 blocked
+const officeDrawn = `10.1.7.0/24: 43 clients, 4 chains, 7 leaders, 2 gaps, 1 slow link, 1 half link, 1 unreported link, 1 passed over, 1 offline, 1 blocked
 
   ┌ server
   ├ 10.1.7.1   pc-01  backward leader
@@ -60,7 +60,7 @@ const officeDrawn = `10.1.7.0/24: 43 clients, 4 chains, 7 leaders, 2 gaps, 1 slo
   ┊ 10.1.7.4   pc-04  passed over: its neighbours are linked to each other
   ├ 10.1.7.5   pc-05
   ├ 10.1.7.6   pc-06
-  ╎ half a link: only one of the two says that it is there
+  ╎ half a link: so far only one of the two says that it is there
   ├ 10.1.7.7   pc-07  forward leader
   └ server
   ✗ gap: these two have no link to each other
@@ -71,9 +71,11 @@ const officeDrawn = `10.1.7.0/24: 43 clients, 4 chains, 7 leaders, 2 gaps, 1 slo
   ✗ gap: these two have no link to each other
   ┌ pc-10 says that pc-77 stands behind it
   ├ 10.1.7.10  pc-10
+  ╎ link not reported: both named others when they last registered
   ├ 10.1.7.11  pc-11
   ├ 10.1.7.12  pc-12
-  ⋮ 24 more, to 10.1.7.36
+  ├ 10.1.7.13  pc-13
+  ⋮ 23 more, to 10.1.7.36
   ├ 10.1.7.37  pc-37
   ├ 10.1.7.38  pc-38
   ├ 10.1.7.39  pc-39
@@ -154,12 +156,12 @@ func TestClientChainOfMany(t *testing.T) {
 	f.status[5]["forward"] = side("")
 	p := newPlace(t).at(f)
 	out, errs, _ := p.run("client", "chain")
-	want := `LAN           Clients  Chains  Leaders  Gaps  Slow  Half  Passed  Offline  Blocked  Isolated
-10.1.0.0/24         2       1        2     0     0     0       0        0        0         0
-10.1.1.0/24         2       1        2     0     0     0       0        0        0         0
-10.1.2.0/24         2       1        1     0     0     0       0        0        0         0
+	want := `LAN           Clients  Chains  Leaders  Gaps  Slow  Unsure  Passed  Offline  Blocked  Isolated
+10.1.0.0/24         2       1        2     0     0       0       0        0        0         0
+10.1.1.0/24         2       1        2     0     0       0       0        0        0         0
+10.1.2.0/24         2       1        1     0     0       0       0        0        0         0
 `
-	if !strings.HasPrefix(out, want) || !strings.HasSuffix(out, "\nisolated            7       0        0     0     0     0       0        0        0         7\n") ||
+	if !strings.HasPrefix(out, want) || !strings.HasSuffix(out, "\nisolated            7       0        0     0     0       0       0        0        0         7\n") ||
 		strings.Count(out, "\n") != drawnMax+3 || errs != "`catenary client chain LAN` draws one\n" {
 		t.Errorf("%s%s", out, errs)
 	}
@@ -198,7 +200,7 @@ func TestClientChainAsJSON(t *testing.T) {
 	for _, c := range lans[0].Segments[0][:10] {
 		ahead = append(ahead, string(c.Ahead))
 	}
-	if got := strings.Join(ahead, " "); got != "linked linked slow  linked half-linked gap  gap linked" {
+	if got := strings.Join(ahead, " "); got != "linked linked slow  linked half-linked gap  gap unreported" {
 		t.Errorf("%q", got)
 	}
 	if c := lans[0].Segments[0]; !c[3].Passed || c[2].Trip != 143.2 || c[0].Leads != "backward" || c[6].Trip != 0 {
@@ -226,7 +228,7 @@ func TestJoined(t *testing.T) {
 		{b, a, false, jointLinked}, {b, a, true, jointSlow},
 		{b, "", false, jointHalf}, {"", a, false, jointHalf}, {b, c, false, jointHalf}, {c, a, false, jointHalf},
 		{kindServer, a, false, jointGap}, {b, kindServer, false, jointGap}, {kindServer, kindServer, false, jointGap},
-		{"", "", false, jointGap}, {c, c, true, jointGap}, {kindServer, "", false, jointGap},
+		{"", "", false, jointUnsaid}, {c, c, true, jointUnsaid}, {kindServer, "", false, jointGap},
 	} {
 		x := clientStatus{ClientID: a, Forward: link(tt.fore, tt.slow)}
 		y := clientStatus{ClientID: b, Backward: link(tt.back, false)}

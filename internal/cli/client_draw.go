@@ -83,7 +83,7 @@ func (t tallied) String() string {
 		n    int
 		what string
 	}{
-		{t.gaps, "gap"}, {t.slow, "slow link"}, {t.half, "half link"},
+		{t.gaps, "gap"}, {t.slow, "slow link"}, {t.half, "half link"}, {t.unsaid, "unreported link"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, counted(p.n, p.what))
@@ -125,7 +125,9 @@ func (v segmentView) lines() []drawnLine {
 		case jointSlow:
 			lines = append(lines, drawnLine{mark: "╎", text: fmt.Sprintf("slow link: %.0f ms there and back", s.Forward.Trip)})
 		case jointHalf:
-			lines = append(lines, drawnLine{mark: "╎", text: "half a link: only one of the two says that it is there"})
+			lines = append(lines, drawnLine{mark: "╎", text: "half a link: so far only one of the two says that it is there"})
+		case jointUnsaid:
+			lines = append(lines, drawnLine{mark: "╎", text: "link not reported: both named others when they last registered"})
 		case jointGap, jointEnd:
 			lines = append(lines, drawnLine{mark: "└", text: end(s.Name, s.Forward, "ahead of it")})
 			open = false

@@ -275,7 +275,7 @@ func (d *desk) writeQuestion(out io.Writer, q questionObject, info progress, a a
 		state += ": " + printable(a.EndReason)
 	}
 	fmt.Fprintf(&b, "  state   %s\n", state)
-	fmt.Fprintf(&b, "  answer  %d of %d machines, %d rows\n", info.Answered, info.Expected, info.Rows)
+	fmt.Fprintf(&b, "  answer  %d of %s, %s\n", info.Answered, counted(info.Expected, "machine"), counted(info.Rows, "row"))
 	if a.Repeated > 0 {
 		fmt.Fprintf(&b, "  again   asked anew %s, last %s: the server had ended\n", times(a.Repeated), ago(a.RepeatTime, d.now()))
 	}

@@ -130,6 +130,7 @@ func TestSensorCreateErrors(t *testing.T) {
 		{"several columns need a --delimiter", []string{"--column", "A:String", "--column", "B:String", "--delimiter", ""}},
 		{`--parameter "path": write KEY=LABEL`, []string{"--parameter", "path"}},
 		{"--max-age 500ms: at least a second", []string{"--max-age", "500ms"}},
+		{`--mode "Sealed": write merged, attested or sealed`, []string{"--mode", "Sealed"}},
 	}
 	for _, tt := range tests {
 		args := append([]string{"sensor", "create", "--name", "N", "--language", "UnixShell", "--file", script}, tt.args...)
@@ -138,6 +139,27 @@ func TestSensorCreateErrors(t *testing.T) {
 		}
 		if _, errs, code := p.run(args...); code != exitUsage || !strings.Contains(errs, tt.says) {
 			t.Errorf("%q: got %q, code %d, want %q", tt.args, errs, code, tt.says)
+		}
+	}
+}
+
+// TestSensorMode: how answers travel is said to the server, and shown, if it is
+// not the usual way.
+func TestSensorMode(t *testing.T) {
+	f := newFleet(t)
+	p := newPlace(t).at(f)
+	script := filepath.Join(t.TempDir(), "s.sh")
+	p.write(script, "true")
+	for mode, want := range map[string]string{"merged": "", "attested": "attested", "sealed": "sealed"} {
+		if _, errs, code := p.run("sensor", "create", "--name", "My "+mode, "--platform", "Linux", "--language", "UnixShell", "--file", script, "--mode", mode); code != exitOK {
+			t.Fatal(errs)
+		}
+		if got := f.sensors[len(f.sensors)-1]; got.Mode != want {
+			t.Errorf("%s: the server got %+v", mode, got)
+		}
+		out, _, _ := p.run("sensor", "show", "My "+mode)
+		if shown := strings.Contains(out, "Answers travel  "+mode+"\n"); shown != (want != "") {
+			t.Errorf("%s: shows\n%s", mode, out)
 		}
 	}
 }

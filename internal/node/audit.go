@@ -10,8 +10,11 @@ import (
 
 // evidence is what the server has asked to be told of our answers.
 func (n *Node) evidence() []wire.Evidence {
+	if n.debts == nil {
+		return nil
+	}
 	var all []wire.Evidence
-	for _, a := range n.audits {
+	for _, a := range n.debts.audits {
 		rows, said := n.sweep.Said(a.Question)
 		e := wire.Evidence{Question: a.Question, Said: said}
 		from, _ := slices.BinarySearchFunc(rows.List, a.From, func(r answer.Row, hash uint64) int { return cmp.Compare(r.Hash, hash) })

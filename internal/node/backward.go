@@ -33,14 +33,14 @@ const (
 // backward is a node's backward links: its own, and that of the neighbour in
 // front, which leads to it.
 type backward struct {
-	conns chain.Conn // last number given
-	peer  endpoint.Place
-	conn  chain.Conn // 0: none
+	conns chain.Conn  // last number given
+	peer  endpoint.ID // the neighbour behind
+	conn  chain.Conn  // 0: none
 	up    bool
 	next  time.Time // when it is dialled, or the dial has failed; zero: never
 	wait  time.Duration
-	front endpoint.Place // the neighbour in front
-	from  chain.Conn     // its link to us; 0: none
+	front endpoint.ID // the neighbour in front
+	from  chain.Conn  // its link to us; 0: none
 }
 
 // Backward reports whether the node has a backward link, and whether the
@@ -52,22 +52,22 @@ func (n *Node) Backward() (own, theirs bool) { return n.back.up, n.back.from != 
 func (n *Node) turnBackward(now time.Time, s chain.Side, p chain.Peer) {
 	b := &n.back
 	if s == chain.Fore {
-		if b.from != 0 && b.front != p.Place {
+		if b.from != 0 && b.front != p.Place.ID {
 			n.emit(Hangup{b.from})
 			b.from = 0
 		}
-		b.front = p.Place
+		b.front = p.Place.ID
 		return
 	}
-	if b.peer == p.Place {
+	if b.peer == p.Place.ID {
 		return // the same client, by another link
 	}
 	if b.conn != 0 {
 		n.emit(Hangup{b.conn})
 	}
-	b.peer, b.conn, b.up, b.next, b.wait = endpoint.Place{}, 0, false, time.Time{}, 0
+	b.peer, b.conn, b.up, b.next, b.wait = endpoint.ID{}, 0, false, time.Time{}, 0
 	if front(p) == sweep.Peer {
-		b.peer, b.next = p.Place, now.Add(n.between(backwardAfter/2, backwardAfter))
+		b.peer, b.next = p.Place.ID, now.Add(n.between(backwardAfter/2, backwardAfter))
 	}
 }
 
@@ -85,7 +85,8 @@ func (n *Node) dialBackward(now time.Time) {
 	}
 	b.conns += 2
 	b.conn, b.next = backwardConns+b.conns, now.Add(asideTimeout)
-	n.emit(Dial{b.conn, chain.PeerAt(b.peer), wire.Hello{
+	peer, _ := n.chain.Neighbour(chain.Back)
+	n.emit(Dial{b.conn, peer, wire.Hello{
 		Version: wire.Version, Role: wire.Backward, Place: n.cfg.Place, Incarnation: n.cfg.Incarnation, LAN: n.reg.lan,
 	}})
 }
@@ -137,7 +138,7 @@ func (n *Node) gotBackward(now time.Time, c chain.Conn, m wire.Message) bool {
 // other.
 func (n *Node) knockBackward(k Knock) {
 	b := &n.back
-	if b.front != k.Hello.Place {
+	if b.front != k.Hello.Place.ID {
 		n.emit(Refuse{k.Conn, wire.Refused{Reason: wire.TryLater, Text: "only the neighbour in front has a backward link to here"}})
 		return
 	}

@@ -26,7 +26,8 @@ func (n *Node) evaluate(now time.Time, q sweep.Question) {
 		return
 	}
 	r := &n.reg
-	n.keyless = append(n.keyless, q.ID)
+	d := n.owe()
+	d.keyless = append(d.keyless, q.ID)
 	// Who was given no key, or was told when to come for one, waits for that.
 	if soon := now.Add(n.between(0, keySpread)); !r.expiry.IsZero() && soon.Before(r.normal) {
 		r.normal = soon
@@ -35,24 +36,30 @@ func (n *Node) evaluate(now time.Time, q sweep.Question) {
 
 // keyed computes the answers that have waited for a key.
 func (n *Node) keyed(now time.Time) {
-	if _, ok := n.Key(now); !ok {
+	d := n.debts
+	if _, ok := n.Key(now); !ok || d == nil {
 		return
 	}
-	for _, id := range n.keyless {
+	waiting := d.keyless
+	d.keyless = nil
+	for _, id := range waiting {
 		if q, live := n.sweep.Question(id); live {
 			n.evaluate(now, q)
 		}
 	}
-	n.keyless = nil
 }
 
 // wantsKey reports whether there is a question that waits for a key.
 func (n *Node) wantsKey() bool {
-	n.keyless = slices.DeleteFunc(n.keyless, func(id uint64) bool {
+	d := n.debts
+	if d == nil {
+		return false
+	}
+	d.keyless = slices.DeleteFunc(d.keyless, func(id uint64) bool {
 		_, live := n.sweep.Question(id)
 		return !live
 	})
-	return len(n.keyless) > 0
+	return len(d.keyless) > 0
 }
 
 // evaluated hands the own answer on as the question wants it. The box says

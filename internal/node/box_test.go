@@ -263,3 +263,35 @@ func TestEvidence(t *testing.T) {
 		r.step(Registered{r.same()})
 	}
 }
+
+// TestLeaderWithoutKey: a leader, which registers on its connection and would
+// never get a key there, comes over TLS for one.
+func TestLeaderWithoutKey(t *testing.T) {
+	r := newRig(t, 1)
+	reply := r.reply()
+	reply.Back, reply.Fore = nil, nil
+	r.step(Tick{})
+	var server chain.Conn
+	for _, d := range of[Dial](r.step(Registered{reply})) {
+		if r.step(Up{Conn: d.Conn}); d.Hello.Role == wire.BackwardLeader {
+			server = d.Conn
+		}
+	}
+	if reg, _ := r.sends(nil); reg.Way != ByLeader {
+		t.Fatalf("without a question it registers by %v", reg.Way)
+	}
+	r.step(Registered{r.same()})
+	r.step(Got{server, r.modal(41, answer.Sealed)})
+	reg, _ := r.sends(nil)
+	if reg.Way != ByTLS {
+		t.Fatalf("with a question it registers by %v", reg.Way)
+	}
+	same := r.keyed()
+	same.Same = true
+	if ev := of[Evaluate](r.step(Registered{same})); len(ev) != 1 {
+		t.Errorf("with the key it evaluates %v", ev)
+	}
+	if reg, _ := r.sends(nil); reg.Way != ByLeader {
+		t.Errorf("then it registers by %v", reg.Way)
+	}
+}

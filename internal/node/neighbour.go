@@ -28,7 +28,7 @@ func (n *Node) stepChain(now time.Time, ev chain.Event) {
 		case chain.Check:
 			n.pings++
 			n.checking[ef.Side] = true
-			n.emit(Send{n.held[ef.Side].conn, wire.Ping{Number: n.pings}})
+			n.emit(Send{n.held[ef.Side].conn, wire.Ping{Number: uint64(n.pings)}})
 		case chain.Hangup:
 			n.forget(ef.Conn)
 			n.emit(Hangup{ef.Conn})
@@ -232,7 +232,7 @@ func (n *Node) callWitness(now time.Time) {
 	w.conns += 2
 	w.conn, w.until = w.conns, now.Add(asideTimeout)
 	n.emit(Dial{w.conn, chain.Server, wire.Hello{
-		Version: wire.Version, Role: wire.Witness, Place: n.cfg.Place, Incarnation: n.cfg.Incarnation,
+		Version: wire.Version, Role: wire.Witness, Place: n.cfg.Place, Incarnation: n.cfg.Incarnation, LAN: n.reg.lan,
 	}})
 }
 

@@ -177,15 +177,36 @@ type Node struct {
 	greeted  []greeting    // by who knocks or has just been dialled
 	todo     []chain.Event // what sweep has found out about neighbours
 	back     backward
-	checking [2]bool       // something is to be heard from the side's neighbour
-	pings    uint64        // number of the last Ping
-	gone     []endpoint.ID // dead clients to be named when somebody is in front
-	witness  *witness      // nil until there is something to testify
-	keyless  []uint64      // questions that wait for a registration key
-	audits   []wire.Audit  // to be answered with the next registration
+	checking [2]bool  // something is to be heard from the side's neighbour
+	pings    uint32   // number of the last Ping
+	witness  *witness // nil until there is something to testify
+	debts    *debts   // nil if there are none
 	reg      registration
 	skew     time.Duration // server's clock minus ours
 	out      []Effect
+}
+
+// debts are what a node owes to the server, which is rarely anything.
+type debts struct {
+	gone    []endpoint.ID // dead clients to be named when somebody is in front
+	keyless []uint64      // questions that wait for a registration key
+	audits  []wire.Audit  // to be answered with the next registration
+	named   []endpoint.ID // who was said to be unreachable, and is not listed again
+}
+
+// owe returns the debts, to add to them.
+func (n *Node) owe() *debts {
+	if n.debts == nil {
+		n.debts = new(debts)
+	}
+	return n.debts
+}
+
+// pay lets go of debts that are paid.
+func (n *Node) pay() {
+	if d := n.debts; d != nil && len(d.gone)+len(d.keyless)+len(d.audits)+len(d.named) == 0 {
+		n.debts = nil
+	}
 }
 
 type held struct {
@@ -257,6 +278,7 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 	n.callWitness(now)
 	n.dialBackward(now)
 	n.register(now)
+	n.pay()
 	out := n.out
 	n.out = nil
 	return out
@@ -410,8 +432,7 @@ func (n *Node) question(now time.Time, c chain.Conn, m wire.Question, from sweep
 	if !same {
 		letter, err := n.open(now, m.Sealed)
 		if err != nil && (errors.Is(err, seal.ErrNoKey) || from == sweep.FromServer) {
-			// Perhaps by a key that our next registration will bring.
-			n.emit(Note{Text: "question left alone", Conn: c, Err: err})
+			n.leaveAlone(now, c, m.Sealed, from, err)
 			return nil
 		}
 		if err != nil {
@@ -427,6 +448,20 @@ func (n *Node) question(now time.Time, c chain.Conn, m wire.Question, from sweep
 	}
 	n.stepSweep(now, sweep.Asked{Question: q, Round: m.Round, Only: m.Only, From: from})
 	return nil
+}
+
+// leaveAlone does nothing about a question that nobody can verify here, perhaps
+// for lack of a key: the next registration asks for those. Who sent it has done
+// no wrong, and hears that it has come.
+func (n *Node) leaveAlone(now time.Time, c chain.Conn, sealed []byte, from sweep.Source, err error) {
+	n.emit(Note{Text: "question left alone", Conn: c, Err: err})
+	if !errors.Is(err, seal.ErrNoKey) {
+		return
+	}
+	n.reg.initial = time.Time{}
+	if letter, err := wire.DecodeLetter(seal.Payload(sealed)); err == nil && from == sweep.FromBehind {
+		n.stepSweep(now, sweep.Left{Question: letter.Question})
+	}
 }
 
 func (n *Node) open(now time.Time, sealed []byte) (wire.Letter, error) {
@@ -450,14 +485,15 @@ func letterOf(q sweep.Question) wire.Letter {
 // bury remembers dead clients until they can be named to the server, by way of
 // who stands in front.
 func (n *Node) bury(ids []endpoint.ID) {
-	n.gone = append(n.gone, ids...)
-	n.gone = n.gone[max(0, len(n.gone)-goneMax):]
+	d := n.owe()
+	d.gone = append(d.gone, ids...)
+	d.gone = d.gone[max(0, len(d.gone)-goneMax):]
 }
 
 func (n *Node) nameGone() {
-	if h := n.held[chain.Fore]; h.front != sweep.Nobody && len(n.gone) > 0 {
-		n.emit(Send{h.conn, wire.Gone{Clients: n.gone}})
-		n.gone = nil
+	if h, d := n.held[chain.Fore], n.debts; d != nil && h.front != sweep.Nobody && len(d.gone) > 0 {
+		n.emit(Send{h.conn, wire.Gone{Clients: d.gone}})
+		d.gone = nil
 	}
 }
 

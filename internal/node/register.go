@@ -53,8 +53,7 @@ type registration struct {
 	lan       uint64    // name of the LAN that the slot belongs to
 	peers     uint64    // digest of the lists we hold
 
-	asked time.Time     // when the last request left
-	named []endpoint.ID // who was said to be unreachable, and is not listed again
+	asked time.Time // when the last request left
 
 	ways
 }
@@ -78,12 +77,7 @@ func (n *Node) register(now time.Time) {
 	r.sequence++
 	unreachable := n.chain.Unreachable(now, wire.UnreachableMax)
 	r.asked = now
-	for _, id := range unreachable {
-		if !slices.Contains(r.named, id) {
-			r.named = append(r.named, id)
-		}
-	}
-	r.named = r.named[max(0, len(r.named)-namedMax):]
+	n.name(unreachable)
 	r.whole = !now.Before(r.initial)
 	n.send(now, wire.Register{
 		Version:     wire.Version,
@@ -104,6 +98,20 @@ func (n *Node) register(now time.Time) {
 		RoundTrip:   n.roundTrip(),
 		Evidence:    n.evidence(),
 	})
+}
+
+// name notes who is said to be unreachable.
+func (n *Node) name(unreachable []endpoint.ID) {
+	if len(unreachable) == 0 {
+		return
+	}
+	d := n.owe()
+	for _, id := range unreachable {
+		if !slices.Contains(d.named, id) {
+			d.named = append(d.named, id)
+		}
+	}
+	d.named = d.named[max(0, len(d.named)-namedMax):]
 }
 
 func neighbour(p chain.Peer) wire.Neighbour {
@@ -155,14 +163,18 @@ func (n *Node) registered(now time.Time, m wire.Registered) {
 		r.lan = m.LAN
 	}
 	n.stepSweep(now, sweep.Joined{Slot: r.slot, Highest: m.Highest, Moved: moved, Counted: m.Counted})
-	n.audits = m.Audits
+	if len(m.Audits) > 0 || n.debts != nil {
+		n.owe().audits = m.Audits
+	}
 	n.keyed(now)
 	if !m.Same && m.Come == 0 {
 		r.peers = m.Peers
-		r.named = slices.DeleteFunc(r.named, func(id endpoint.ID) bool {
-			is := func(p endpoint.Place) bool { return p.ID == id }
-			return slices.ContainsFunc(m.Back, is) || slices.ContainsFunc(m.Fore, is)
-		})
+		if d := n.debts; d != nil {
+			d.named = slices.DeleteFunc(d.named, func(id endpoint.ID) bool {
+				is := func(p endpoint.Place) bool { return p.ID == id }
+				return slices.ContainsFunc(m.Back, is) || slices.ContainsFunc(m.Fore, is)
+			})
+		}
 		n.stepChain(now, chain.Peers{
 			Back: m.Back, Fore: m.Fore, From: m.From, Until: m.Until, Spread: m.Spread, Moved: moved, Took: took,
 		})
@@ -190,7 +202,7 @@ func (n *Node) roundTrip() time.Duration {
 func (n *Node) exhausted(now time.Time) {
 	r := &n.reg
 	news := slices.ContainsFunc(n.chain.Unreachable(now, wire.UnreachableMax), func(id endpoint.ID) bool {
-		return !slices.Contains(r.named, id)
+		return n.debts == nil || !slices.Contains(n.debts.named, id)
 	})
 	if !r.joined || !news {
 		return

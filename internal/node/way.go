@@ -53,13 +53,13 @@ type ways struct {
 	brief  bool       // it names our state instead of saying it
 	tls    bool       // the next one goes by TLS
 	missed bool       // the last datagram was not answered
+	misses int32      // datagrams in a row that were not, while the server was there
 	conn   chain.Conn // that the request travels on, if ByLeader
 	said   uint64     // name of the state that it names or says
 	state  uint64     // name of the state that the server keeps; 0: none
 	key    Key
 	expiry time.Time  // of the key; zero: there is none
 	mute   chain.Conn // a leader's connection that has failed to register us
-	misses int        // datagrams in a row that were not, while the server was there
 	pause  time.Time  // no datagrams until then
 }
 

@@ -265,7 +265,7 @@ func TestTooMuch(t *testing.T) {
 	r := newRig(t, 1)
 	r.node.cfg.Name = string(make([]byte, 256))
 	r.inMiddle()
-	r.node.reg.named = nil
+	r.node.debts = nil
 	out, _ := r.sends(nil)
 	if out.Way != ByDatagram {
 		t.Fatalf("a long name goes by %v", out.Way)

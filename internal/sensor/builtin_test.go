@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"catenary/internal/answer"
 	"catenary/internal/sensor"
 	"catenary/internal/value"
 )
@@ -86,6 +87,16 @@ func TestParametersOfBuiltin(t *testing.T) {
 			if p.Key != "path" || p.Label == "" || p.Help == "" {
 				t.Errorf("%s: parameter %+v", s.Name, p)
 			}
+		}
+	}
+}
+
+// TestBuiltinIsMerged: whoever installs an update does not find that a native
+// sensor suddenly costs bytes for each machine.
+func TestBuiltinIsMerged(t *testing.T) {
+	for _, s := range sensor.Builtin() {
+		if s.Mode != answer.Merged {
+			t.Errorf("%s travels %v", s.Name, s.Mode)
 		}
 	}
 }

@@ -115,6 +115,26 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// cutOff: a client leads on both sides and names everybody.
+func cutOff(r *room) {
+	r.stands(1, -2, -2, 0, 0, 2, 3)
+	r.now = r.now.Add(time.Second)
+	for _, i := range []int{0, 2, 3} {
+		r.stands(i, i-1, i+1, 0)
+	}
+	r.leads(5, 1, wire.BackwardLeader)
+	r.leads(6, 1, wire.ForwardLeader)
+}
+
+func isolated(r *room) {
+	b, err := boundary.New(boundary.DefaultMask, []boundary.Subnet{{Kind: boundary.Isolated, Networks: []netip.Prefix{netip.MustParsePrefix("10.0.1.2/32")}}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.roster.SetBoundaries(b)
+	r.stands(1, -2, -2, 0, 0, 2)
+}
+
 // TestBlocked: who is blocked, and for how long.
 func TestBlocked(t *testing.T) {
 	for _, tt := range []struct {
@@ -147,15 +167,7 @@ func TestBlocked(t *testing.T) {
 			r.now = r.now.Add(time.Second)
 			r.stands(3, 2, 4, 0)
 		}, ""},
-		{"one that can reach nobody, and none of those", func(r *room) {
-			r.stands(1, -2, -2, 0, 0, 2, 3)
-			r.now = r.now.Add(time.Second)
-			for _, i := range []int{0, 2, 3} {
-				r.stands(i, i-1, i+1, 0)
-			}
-			r.leads(5, 1, wire.BackwardLeader)
-			r.leads(6, 1, wire.ForwardLeader)
-		}, "1"},
+		{"one that can reach nobody, and none of those", cutOff, "1"},
 		{"… until it can", func(r *room) { r.stands(1, -2, -2, 0, 0, 2); r.stands(1, 0, 2, 0) }, ""},
 		{"not a machine that is gone", func(r *room) {
 			r.stands(1, 0, 2, 0, 3)
@@ -171,14 +183,7 @@ func TestBlocked(t *testing.T) {
 			r.now = r.now.Add(time.Second)
 			r.stands(3, 2, 4, 0)
 		}, ""},
-		{"not one that is to be alone", func(r *room) {
-			b, err := boundary.New(boundary.DefaultMask, []boundary.Subnet{{Kind: boundary.Isolated, Networks: []netip.Prefix{netip.MustParsePrefix("10.0.1.2/32")}}})
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			r.roster.SetBoundaries(b)
-			r.stands(1, -2, -2, 0, 0, 2)
-		}, ""},
+		{"not one that is to be alone", isolated, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := line(t)

@@ -48,6 +48,9 @@ func ParseControl(text string) (Control, error) {
 
 // twisted is a message as it leaves a machine under the control.
 func (c Control) twisted(m wire.Message) wire.Message {
+	if c == (Control{}) {
+		return m
+	}
 	switch m := m.(type) {
 	case wire.Answer:
 		if c.NoTaint {

@@ -21,9 +21,9 @@ func (w *world) chains() [][]*host {
 		if h.node == nil {
 			continue
 		}
-		lan := w.lanOf(h.observed)
+		lan := w.lanOf(h.observed())
 		i, known := lines[lan]
-		if alone := h.observed != h.place.Addr.Addr(); alone || !known {
+		if alone := h.observed() != h.place.Addr.Addr(); alone || !known {
 			// A machine that nobody can dial at the address that the server sees
 			// stands alone.
 			i = len(all)

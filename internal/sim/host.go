@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"catenary/internal/answer"
 	"catenary/internal/chain"
 	"catenary/internal/endpoint"
 	"catenary/internal/node"
@@ -18,12 +19,11 @@ import (
 // A host is one machine: a node, the connections it has asked for, and what is
 // wrong with the machine.
 type host struct {
-	index    int
-	place    endpoint.Place
-	observed netip.Addr    // the address that the server sees
-	clock    time.Duration // how far its clock is ahead of the server's at the start
-	drift    int64         // and how much it gains, in millionths
-	seed     uint64        // of its nodes
+	index int
+	place endpoint.Place
+	clock time.Duration // how far its clock is ahead of the server's at the start
+	drift int64         // and how much it gains, in millionths
+	seed  uint64        // of its nodes
 
 	node   *node.Node    // nil while the machine is down
 	life   uint64        // incarnation
@@ -31,23 +31,32 @@ type host struct {
 	doors  []held        // who knocks and has not been answered
 	knocks chain.Conn    // last number given to an accepted connection
 	timer  time.Duration // when it is set to ring; negative: it is not
-	timed  int           // its place in the queue, from 1; 0: none
 
-	inbox   []happening   // what the machine has not got round to
-	working bool          // something is scheduled that looks into inbox
-	ticking bool          // a Tick is in inbox
-	free    time.Duration // until then the machine does nothing
+	inbox []happening   // what the machine has not got round to
+	free  time.Duration // until then the machine does nothing
+	since time.Duration // when it was last started or woken
 
-	since  time.Duration // when it was last started or woken
-	silent bool          // it lost its power: nothing tells its neighbours
-	asleep bool          // it is suspended: it hears nothing
-	cutOff bool          // it cannot reach the server
-	closed bool          // nobody can dial it, ever
+	timed   int32 // the timer's place in the queue, from 1; 0: none
+	working bool  // something is scheduled that looks into inbox
+	ticking bool  // a Tick is in inbox
+	silent  bool  // it lost its power: nothing tells its neighbours
+	asleep  bool  // it is suspended: it hears nothing
+	cutOff  bool  // it cannot reach the server
+	closed  bool  // nobody can dial it, ever
+	slow    bool  // its sensors take long
+	nat     bool  // the server sees it at another address
 
-	slow      bool             // its sensors take long
+	leads     [2]uint8         // connections by which the server knows it as a leader
 	evaluated []uint64         // questions that this life was asked to evaluate
 	alone     [2]time.Duration // since when nobody holds the side
-	leads     [2]uint8         // connections by which the server knows it as a leader
+}
+
+// observed is the address that the server sees.
+func (h *host) observed() netip.Addr {
+	if h.nat {
+		return netip.AddrFrom4([4]byte{192, 0, 2, byte(h.index)})
+	}
+	return h.place.Addr.Addr()
 }
 
 // A held is a connection as one of its ends has it.
@@ -69,7 +78,7 @@ func (h *host) String() string { return fmt.Sprintf("%d.%d", h.index, h.life) }
 func (w *world) local(h *host) time.Time { return epoch.Add(h.shows(w.now)) }
 
 func (w *world) addHost(place endpoint.Place) *host {
-	h := &host{index: len(w.hosts), place: place, observed: place.Addr.Addr(), seed: w.rng.Uint64()}
+	h := &host{index: len(w.hosts), place: place, seed: w.rng.Uint64()}
 	w.hosts = append(w.hosts, h)
 	w.server.machines = append(w.server.machines, machine{})
 	return h
@@ -144,6 +153,10 @@ func (w *world) tell(h *host, x happening) {
 	if h.node == nil {
 		return
 	}
+	if len(h.inbox) == 0 && !h.working && h.free <= w.now && w.err == nil {
+		w.attend(h, x)
+		return
+	}
 	h.inbox = append(h.inbox, x)
 	w.work(h)
 }
@@ -164,9 +177,14 @@ func (w *world) work(h *host) {
 		}
 		x := h.inbox[0]
 		h.inbox = slices.Delete(h.inbox, 0, 1)
-		h.free = w.now + w.weather.cpu(w, h)
-		w.take(h, x)
+		w.attend(h, x)
 	}
+}
+
+// attend lets the machine see to what has happened, which takes its time.
+func (w *world) attend(h *host, x happening) {
+	h.free = w.now + w.weather.cpu(w, h)
+	w.take(h, x)
 }
 
 // take turns a happening into an event of the node, or drops it if it is about
@@ -335,7 +353,7 @@ func (w *world) evaluate(h *host, ef node.Evaluate) {
 	case w.now > q.expires+clockMax:
 		w.fail("machine %v evaluates question %d at %v; it expired at %v", h, q.id, w.now, q.expires)
 		return
-	case slices.Contains(h.evaluated, q.id):
+	case slices.Contains(h.evaluated, q.id) && q.mode == answer.Merged: // a box is made anew
 		w.fail("machine %v evaluates question %d twice", h, q.id)
 		return
 	}

@@ -50,7 +50,8 @@ const silentTime = 8 * time.Second
 func (w *world) encode(m wire.Message) []byte { return w.encodeThrough(nil, m) }
 
 func (w *world) encodeThrough(rows *wire.Dictionary, m wire.Message) []byte {
-	frame := rows.Append(nil, m)
+	w.scratch = rows.Append(w.scratch[:0], m)
+	frame := slices.Clone(w.scratch)
 	w.traffic[m.Kind()].frames++
 	w.traffic[m.Kind()].bytes += int64(len(frame))
 	return frame

@@ -13,6 +13,7 @@ import (
 type asked struct {
 	id          uint64
 	kind        kind
+	mode        answer.Mode
 	at, expires time.Duration
 	letter      []byte
 	sealed      []byte
@@ -55,6 +56,9 @@ var crowdRows = func() []answer.Row {
 	return rows
 }()
 
+// crowdInBox is how many of them a box holds.
+var crowdInBox = len(answer.RowsOf(answer.BoxLimits, crowdRows...).List)
+
 // surveyRows are the rows of a survey; machine i says row i modulo their number.
 var surveyRows = func() (rows [5]answer.Rows) {
 	for i := range rows {
@@ -94,7 +98,7 @@ func countsOf(machine int) answer.Counts {
 func (q *asked) check() error {
 	r := q.tally.Result()
 	if q.kind == crowd {
-		return checkCrowd(r)
+		return checkCrowd(q.mode, r)
 	}
 	names := map[int]bool{}
 	groups := map[string]uint64{}
@@ -142,7 +146,7 @@ func (q *asked) check() error {
 
 // checkCrowd: the rows that were kept are those with the smallest hashes, and
 // count everyone.
-func checkCrowd(r tally.Result) error {
+func checkCrowd(m answer.Mode, r tally.Result) error {
 	for _, row := range r.Rows.List {
 		if row.Count != uint64(r.Answered) {
 			return fmt.Errorf("row %v counts %d, want %d", row.Cells, row.Count, r.Answered)
@@ -151,8 +155,12 @@ func checkCrowd(r tally.Result) error {
 	if r.Passed != r.Answered {
 		return fmt.Errorf("%d machines passed of %d", r.Passed, r.Answered)
 	}
-	if kept := len(r.Rows.List); r.Answered > 0 && kept != answer.ChainLimits.Rows {
-		return fmt.Errorf("%d rows were kept, want %d", kept, answer.ChainLimits.Rows)
+	want := answer.ChainLimits.Rows
+	if m != answer.Merged {
+		want = crowdInBox
+	}
+	if kept := len(r.Rows.List); r.Answered > 0 && kept != want {
+		return fmt.Errorf("%d rows were kept, want %d", kept, want)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ type timer struct {
 }
 
 func (x timer) when() moment { return x.moment }
-func (x timer) stands(i int) { x.host.timed = i + 1 }
+func (x timer) stands(i int) { x.host.timed = int32(i + 1) }
 
 // next is when something is to happen next, if anything is.
 func (q *queue) next() (time.Duration, bool) {
@@ -72,9 +72,9 @@ func (q *queue) wind(h *host, at time.Duration) {
 	q.order++
 	if h.timed == 0 {
 		q.timers = append(q.timers, timer{})
-		h.timed = len(q.timers)
+		h.timed = int32(len(q.timers))
 	}
-	sift(q.timers, h.timed-1, timer{moment{at, q.order}, h})
+	sift(q.timers, int(h.timed)-1, timer{moment{at, q.order}, h})
 }
 
 // ring takes out the timer that is next.

@@ -28,7 +28,7 @@ func (s *server) restart(takes time.Duration) {
 	var held []roster.Held
 	for i, h := range s.w.hosts {
 		if seat, ok := s.roster.Seat(h.place.ID); ok {
-			held = append(held, roster.Held{ID: h.place.ID, Seat: seat, Seen: s.machines[i].seen})
+			held = append(held, roster.Held{ID: h.place.ID, Seat: seat, Seen: epoch.Add(s.machines[i].seen)})
 		}
 		s.machines[i].state = 0
 	}

@@ -83,7 +83,7 @@ const (
 	lanMax    = 1 << 16
 	// scaleMemory is what a large world may use before its garbage is collected
 	// in haste: a process of 4 GB has room for it and for its own code.
-	scaleMemory = 3600 << 20
+	scaleMemory = 3700 << 20
 	// stageEvery is how often somebody is told, by the clock on the wall.
 	stageEvery = 2 * time.Second
 )

@@ -37,9 +37,9 @@ type server struct {
 type machine struct {
 	incarnation, sequence uint64
 	state                 uint64
+	seen                  time.Duration
 	slot                  answer.Slot
 	hasSlot               bool
-	seen                  time.Time
 }
 
 // A leader is a connection of a chain's end.
@@ -129,22 +129,23 @@ func (s *server) register(h *host, m wire.Register) wire.Message {
 	if m.Incarnation < c.incarnation || m.Incarnation == c.incarnation && m.Sequence <= c.sequence {
 		return wire.Refused{Reason: wire.Replayed, Text: "registration is not newer than the last"}
 	}
-	if m.IsBrief() {
+	whole := !m.IsBrief()
+	if !whole {
 		if m.State != c.state {
 			return wire.Registered{Again: true, Now: s.now()}
 		}
 		m = m.Whole(wire.Register{Place: h.place, Slot: c.slot, HasSlot: c.hasSlot})
 	}
 	c.state, c.slot, c.hasSlot = m.State, m.Slot, m.HasSlot
-	place := endpoint.Place{Addr: netip.AddrPortFrom(h.observed, m.Place.Addr.Port()), ID: m.Place.ID}
+	place := endpoint.Place{Addr: netip.AddrPortFrom(h.observed(), m.Place.Addr.Port()), ID: m.Place.ID}
 	pl, ok := s.roster.Register(s.now(), roster.Claim{
-		Place: m.Place, Observed: h.observed, Slot: m.Slot, HasSlot: m.HasSlot,
+		Place: m.Place, Observed: h.observed(), Slot: m.Slot, HasSlot: m.HasSlot,
 		Unreachable: m.Unreachable, RoundTrip: m.RoundTrip,
 	})
 	if !ok {
 		return wire.Refused{Reason: wire.TryLater, Text: "the LAN has no free slot"}
 	}
-	c.incarnation, c.sequence, c.seen = m.Incarnation, m.Sequence, s.now()
+	c.incarnation, c.sequence, c.seen = m.Incarnation, m.Sequence, s.w.now
 	delete(s.awaited, h.place.ID)
 	news, effects := s.desk.Register(s.now(), place, pl, m.Known)
 	s.carryOut(effects)
@@ -163,6 +164,9 @@ func (s *server) register(h *host, m wire.Register) wire.Message {
 		Highest: s.desk.Highest(), Now: s.now(), Intervals: s.w.weather.intervals, Spread: s.desk.Spread(),
 		Questions: news.Questions, Direct: news.Direct, Counted: news.Counted,
 	}
+	if s.w.mode != answer.Merged && whole {
+		reply.Key, reply.KeyName, reply.KeyLife = s.w.giveKey(h)
+	}
 	if m.Initial {
 		reply.Vouchers, m.Peers = [][]byte{s.w.keys.voucher}, 0
 	}
@@ -177,9 +181,14 @@ func (s *server) greet(c *conn, hello wire.Hello) {
 		s.w.fail("machine %v says Hello to the server with %+v", h, hello)
 		return
 	}
+	lan := s.roster.Speaks(hello.Place, h.observed())
+	if hello.LAN != roster.Tag(lan) {
+		s.w.refuse(c, wire.Refused{Reason: wire.TryLater, Text: "this client is to register first"})
+		return
+	}
 	s.lines++
 	c.ends[1].state = up
-	c.lead = &leader{conn: c, host: h, role: hello.Role, lan: s.roster.Speaks(hello.Place, h.observed), line: s.lines}
+	c.lead = &leader{conn: c, host: h, role: hello.Role, lan: lan, line: s.lines}
 	s.leaders[c.lead.line] = c.lead
 	c.lead.count(1)
 	s.w.sendTo(c, wire.HelloOK{Incarnation: 1})
@@ -208,7 +217,7 @@ func (s *server) got(c *conn, m wire.Message) {
 			s.w.sum.witnessed++
 		}
 	}
-	effects, err := s.desk.Got(s.now(), c.lead.line, m)
+	effects, err := s.take(c.lead, m)
 	if err != nil {
 		s.w.fail("machine %v: %w", c.ends[0].host, err)
 	}
@@ -221,10 +230,10 @@ func (s *server) ask(kind kind, life time.Duration) *asked {
 	id := uint64(len(s.asked) + 1)
 	letter := wire.Letter{
 		Question: id, Issued: now, Life: life, Hold: s.w.weather.hold, Limit: min(life, time.Minute),
-		Key: rowKey, Plan: []byte{byte(kind) + 1},
+		Key: rowKey, Plan: []byte{byte(kind) + 1}, Mode: s.w.mode,
 	}.Append(nil)
 	q := &asked{
-		id: id, kind: kind, at: s.w.now, expires: now.Add(life).Sub(epoch), letter: letter,
+		id: id, kind: kind, mode: s.w.mode, at: s.w.now, expires: now.Add(life).Sub(epoch), letter: letter,
 		sealed: seal.Sign(s.w.keys.signing.private, seal.Question, letter), counted: map[*host]time.Duration{},
 	}
 	s.asked = append(s.asked, q)

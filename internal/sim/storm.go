@@ -127,9 +127,9 @@ func (w *world) drawMachines() {
 			h.drift = int64(w.rng.IntN(2*driftMax+1) - driftMax)
 		}
 		if w.oneIn(20) {
-			h.observed = netip.AddrFrom4([4]byte{192, 0, 2, byte(h.index)})
+			h.nat = true
 		}
-		if lan := w.lanOf(h.observed); shut && !closed[lan] && w.oneIn(3) {
+		if lan := w.lanOf(h.observed()); shut && !closed[lan] && w.oneIn(3) {
 			h.closed, closed[lan] = true, true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"catenary/internal/answer"
 	"catenary/internal/chain"
 	"catenary/internal/seal"
 	"catenary/internal/wire"
@@ -34,6 +35,7 @@ type world struct {
 	walls   map[[2]*host]bool // dials from one to the other vanish
 	fabric  fabric
 	control Control
+	mode    answer.Mode // of all questions
 	keys    keys
 	shared  *shared       // nil in a small world
 	before  [2]chain.Peer // who held the sides of a machine before the step in progress

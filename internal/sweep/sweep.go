@@ -102,6 +102,9 @@ type (
 		Only     answer.Set
 		From     Source
 	}
+	// Left: a question came from behind that is left alone; it has come all the
+	// same.
+	Left struct{ Question uint64 }
 	// Direct: the server wants our own answers to these questions, past the
 	// chain.
 	Direct struct{ Questions []uint64 }
@@ -129,6 +132,7 @@ func (Joined) event()    {}
 func (Ahead) event()     {}
 func (Behind) event()    {}
 func (Asked) event()     {}
+func (Left) event()      {}
 func (Direct) event()    {}
 func (Told) event()      {}
 func (Acked) event()     {}
@@ -223,9 +227,9 @@ const (
 // A Sweep is one client's part in its chain's questions.
 type Sweep struct {
 	lim        answer.Limits
-	slot       answer.Slot
 	registered time.Time // last
 	highest    uint64    // questions up to here are answered as tainted
+	slot       answer.Slot
 
 	front    Front
 	behind   bool
@@ -240,12 +244,17 @@ type Sweep struct {
 	room     int           // bytes of rows that wait to be merged
 	late     time.Duration // how late this machine has lately been itself
 
-	live      []*question // in the order of arrival
-	elsewhere []uint64    // questions that we have answered in another LAN
-	gone      []uint64    // ring of ids
-	next      int         // where the ring is written next
+	live []*question // in the order of arrival
+	past *past       // nil: no question is over
 
 	out []Effect
+}
+
+// past is what is kept of questions that are over.
+type past struct {
+	elsewhere []uint64 // that we have answered in another LAN
+	gone      []uint64 // ring of ids
+	next      int      // where the ring is written next
 }
 
 // New returns a sweep that takes part in no question. The limits bound each
@@ -255,9 +264,9 @@ func New(lim answer.Limits) *Sweep { return &Sweep{lim: lim} }
 // Known returns the ids of the questions that need not be sent to this client
 // any more, newest last, at most max.
 func (s *Sweep) Known(max int) []uint64 {
-	ids := make([]uint64, 0, len(s.gone)+len(s.live))
-	for i := range s.gone {
-		ids = append(ids, s.gone[(s.next+i)%len(s.gone)])
+	var ids []uint64
+	if p := s.past; p != nil {
+		ids = append(slices.Clone(p.gone[min(p.next, len(p.gone)):]), p.gone[:min(p.next, len(p.gone))]...)
 	}
 	for _, q := range s.live {
 		ids = append(ids, q.ID)
@@ -308,6 +317,8 @@ func (s *Sweep) Step(now time.Time, ev Event) []Effect {
 		s.turn(ev)
 	case Asked:
 		s.ask(now, ev)
+	case Left:
+		s.receipts = append(s.receipts, ev.Question)
 	case Direct:
 		s.direct(ev.Questions)
 	case Told:
@@ -368,7 +379,7 @@ func (s *Sweep) join(now time.Time, ev Joined) {
 		s.reset()
 	}
 	if len(ev.Counted) > 0 {
-		s.elsewhere = slices.Clone(ev.Counted)
+		s.remember().elsewhere = slices.Clone(ev.Counted)
 	}
 	s.slot, s.registered = ev.Slot, now
 }
@@ -440,7 +451,7 @@ func (s *Sweep) ask(now time.Time, ev Asked) {
 		}
 		return
 	}
-	if slices.Contains(s.gone, in.ID) || !now.Before(in.Expires) {
+	if s.past != nil && slices.Contains(s.past.gone, in.ID) || !now.Before(in.Expires) {
 		return
 	}
 	if len(s.live) == liveMax {
@@ -449,7 +460,7 @@ func (s *Sweep) ask(now time.Time, ev Asked) {
 	q := &question{Question: in, at: now, minute: now, round: ev.Round, only: ev.Only}
 	s.live = append(s.live, q)
 	s.passOn(now, q, ev.From)
-	if slices.Contains(s.elsewhere, q.ID) {
+	if s.past != nil && slices.Contains(s.past.elsewhere, q.ID) {
 		q.own = said
 		return
 	}
@@ -472,13 +483,21 @@ func (s *Sweep) forget(i int) {
 	s.room -= q.room
 	s.keep(q, answer.Bundle{})
 	s.live = slices.Delete(s.live, i, i+1)
-	if len(s.gone) < goneMax {
-		s.gone = append(s.gone, q.ID)
-		s.next = len(s.gone) % goneMax
-		return
+	p := s.remember()
+	if len(p.gone) < goneMax {
+		p.gone = append(p.gone, q.ID)
+	} else {
+		p.gone[p.next] = q.ID
 	}
-	s.gone[s.next] = q.ID
-	s.next = (s.next + 1) % goneMax
+	p.next = (p.next + 1) % goneMax
+}
+
+// remember returns what is kept of questions that are over, to add to it.
+func (s *Sweep) remember() *past {
+	if s.past == nil {
+		s.past = new(past)
+	}
+	return s.past
 }
 
 // Question returns a live question.

@@ -97,9 +97,12 @@ func (r *rig) step(ev Event) {
 		r.Fatalf("overdue after %T: %v", ev, d)
 	}
 	s := r.s
-	if s.custody.open > windowMax || len(s.custody.list) > custodyMax || len(s.queue) > queueMax || len(s.live) > liveMax || len(s.gone) > goneMax {
-		r.Fatalf("over a limit: %d unacknowledged, %d kept, %d waiting, %d live, %d gone",
-			s.custody.open, len(s.custody.list), len(s.queue), len(s.live), len(s.gone))
+	if s.custody.open > windowMax || len(s.custody.list) > custodyMax || len(s.queue) > queueMax || len(s.live) > liveMax {
+		r.Fatalf("over a limit: %d unacknowledged, %d kept, %d waiting, %d live",
+			s.custody.open, len(s.custody.list), len(s.queue), len(s.live))
+	}
+	if p := s.past; p != nil && len(p.gone) > goneMax {
+		r.Fatalf("%d questions are remembered", len(p.gone))
 	}
 	if s.room < 0 || s.kept < 0 || s.queued < 0 || s.custody.size < 0 || s.custody.bytes < s.custody.size {
 		r.Fatalf("bytes do not add up: %d %d %d %d %d", s.room, s.kept, s.queued, s.custody.size, s.custody.bytes)

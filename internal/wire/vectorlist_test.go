@@ -13,7 +13,7 @@ import (
 
 // vectors are the entries of testdata/vectors.txt.
 func vectors() []vector {
-	return slices.Concat(linkVectors(), questionVectors(), answerVectors(), boxVectors(), registerVectors(), datagramVectors(), partVectors(), crossingVectors())
+	return slices.Concat(linkVectors(), questionVectors(), answerVectors(), boxVectors(), registerVectors(), enrolVectors(), datagramVectors(), partVectors(), crossingVectors())
 }
 
 func linkVectors() []vector {
@@ -151,6 +151,13 @@ func registerVectors() []vector {
 			1122334455667788, all else as when it said the state 8877665544332211; 740 µs to the neighbour in front and back`,
 			message: Register{Version: 1, Incarnation: 7, Sequence: 4, Peers: 0x1122334455667788, State: 0x8877665544332211,
 				RoundTrip: 740 * time.Microsecond}},
+		{name: "frame register with unreachable", says: `Register: as in "frame register brief", but sequence 6 and no known questions; it cannot reach
+			the clients 000102030405060708090a0b0c0d0e0f and f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff`,
+			message: Register{Version: 1, Incarnation: 7, Sequence: 6, Peers: 0x1122334455667788, State: 0x8877665544332211,
+				Unreachable: []endpoint.ID{placeA.ID, placeB.ID}}},
+		{name: "frame registered direct", says: `Registered: all is as in the reply that the client holds, highest question 4711, clock 1800000000000;
+			it is to answer the questions 4709 and 4711 directly; leaders come back over 250 ms`,
+			message: Registered{Same: true, Highest: 4711, Now: issued, Direct: []uint64{4709, 4711}, Spread: 250 * time.Millisecond}},
 		{name: "frame registered in a segment", says: `Registered: computer id 123456789, slot 300, digest 1122334455667788,
 			highest question 4711, clock and intervals as before; of the LAN 99aabbccddeeff00,
 			in front: 10.1.2.4 port 17472 of client f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff;
@@ -163,6 +170,11 @@ func registerVectors() []vector {
 				LAN:  0x99aabbccddeeff00, From: placeA,
 				Until:  endpoint.Place{Addr: netip.MustParseAddrPort("10.1.3.0:17472"), ID: placeB.ID},
 				Across: []endpoint.Place{{Addr: netip.MustParseAddrPort("10.1.2.2:17472"), ID: placeB.ID}}, Counted: []uint64{4709, 4711}}},
+	}
+}
+
+func enrolVectors() []vector {
+	return []vector{
 		{name: "frame enrol", says: `Enrol: version 1, a secret of 32 bytes 2a, public key 302a (two bytes, for this purpose), name "ws-7"`,
 			message: Enrol{1, bytes.Repeat([]byte{0x2a}, secretSize), []byte{0x30, 0x2a}, "ws-7"}},
 		{name: "frame enrolled", says: `Enrolled: client 000102030405060708090a0b0c0d0e0f, computer id 123456789, certificate 3082`,

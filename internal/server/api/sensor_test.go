@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"catenary/internal/answer"
 	"catenary/internal/fault"
 	"catenary/internal/sensor"
 	"catenary/internal/value"
@@ -90,6 +91,23 @@ func TestCreateSensor(t *testing.T) {
 	same(t, got.IgnoreCase, true)
 }
 
+// TestAnswerMode: it is read, kept and shown; merged is what a program that
+// knows nothing of it gets.
+func TestAnswerMode(t *testing.T) {
+	d := newDesk(t)
+	for i, said := range []string{`"sealed"`, `"attested"`, `"merged"`, `""`} {
+		id := 9 + i
+		d.want(d.call("POST", "/api/v2/sensors", fmt.Sprintf(`{"name":"Sensor %d","answer_mode":%s,"queries":[{"platform":"Mac","script":"true","script_type":"Python"}]}`, i, said)),
+			200, fmt.Sprintf(`{"data":{"id":%d}}`, id))
+		want := []answer.Mode{answer.Sealed, answer.Attested, answer.Merged, answer.Merged}[i]
+		got, _ := d.fleet.Catalogue().ByName(fmt.Sprintf("Sensor %d", i))
+		same(t, got.Mode, want)
+		body := d.call("GET", fmt.Sprintf("/api/v2/sensors/%d", id), "").Body.String()
+		same(t, strings.Contains(body, fmt.Sprintf(`"answer_mode":"%v"`, want)), want != answer.Merged)
+		same(t, strings.Contains(body, "answer_mode"), want != answer.Merged)
+	}
+}
+
 func TestCreateSensorBadly(t *testing.T) {
 	d := newDesk(t)
 	const query = `"queries":[{"platform":"Linux","script":"true","script_type":"UnixShell"}]`
@@ -112,6 +130,7 @@ func TestCreateSensorBadly(t *testing.T) {
 		{`{"name":"Who","subcolumns":[{"name":"a"}],` + query + `}`, `a sensor with subcolumns needs a delimiter`},
 		{`{"name":"Who","delimiter":"|","subcolumns":[{"name":"a","value_type":"x"}],` + query + `}`, `value_type of subcolumn "a": "x" is no type of values`},
 		{`{"name":"Who","delimiter":"|","subcolumns":[{"name":"a"},{"name":"A"}],` + query + `}`, `sensor "Who": two columns are called "A"`},
+		{`{"name":"Who","answer_mode":"Sealed",` + query + `}`, `answer_mode: "Sealed" is not one of [merged attested sealed]`},
 		{`{"name":"Who","parameter_definition":"{",` + query + `}`, `parameter_definition is not JSON of parameters: unexpected EOF`},
 		{`{"name":"Who","parameter_definition":{},` + query + `}`, `line 1, column 38: parameter_definition: unexpected object`},
 		{`{"name":"Who","parameter_definition":"{\"parameters\":[{\"key\":\"a b\"}]}",` + query + `}`, `parameter_definition: parameters[0].key: "a b" is no key`},

@@ -1,8 +1,8 @@
 // Package dispatch is the server's part in the chains: it gives each live
 // question to the ends of the chains, takes what comes out at the other ends,
 // asks again for what is missing, and tells a client that registers what it
-// lacks. What package node is to a client, it is to the server: the real server
-// and the simulator are two hosts of the same [Desk].
+// lacks (docs/protocol.md §5.7). What package node is to a client, it is to the
+// server: the real server and the simulator are two hosts of the same [Desk].
 //
 // A Desk is a value with one owner. It keeps no clock and no socket: each
 // method returns what the owner must now do, in order.
