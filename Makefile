@@ -1,5 +1,6 @@
 # make demo   builds both programs and runs a whole installation on this machine
 # make test   runs everything that must be true
+# make lab    plays stories of faults on hosts in network namespaces (Linux, root)
 # make build  builds both programs into bin/
 
 GO      ?= go
@@ -10,7 +11,7 @@ LDFLAGS  = -s -w -X main.version=0.1.0-$(VERSION)
 export GOFLAGS = -mod=readonly
 export CGO_ENABLED = 0
 
-.PHONY: build demo test setup format vet race sim cross elsewhere fuzz bench
+.PHONY: build demo lab test setup format vet race sim cross elsewhere fuzz bench
 
 build:
 	@echo "== building bin/catenary and bin/catenary-client"
@@ -18,6 +19,10 @@ build:
 
 demo: build
 	@bin/catenary demo $(ARGS)
+
+# All stories of the laboratory: real hosts in network namespaces (Linux, root).
+lab: setup build
+	@bin/catenary lab run $(ARGS)
 
 test: setup format vet race sim elsewhere
 	@echo "== all passed"

@@ -250,7 +250,6 @@ func (n *Node) Leads(s Side) bool { return n.edges[s].held == Server }
 // Step applies one event that happened at now and returns what the host must
 // do about it.
 func (n *Node) Step(now time.Time, ev Event) []Effect {
-	n.unsettle()
 	switch ev := ev.(type) {
 	case Tick:
 		n.late = max(ev.Late, n.late-n.late/4)
@@ -326,7 +325,7 @@ func (n *Node) meet(now time.Time, ev Peers) {
 	n.pace = max(n.pace, ev.Took)
 	for s := range n.edges {
 		if e := &n.edges[s]; e.held == Nobody && e.since.IsZero() {
-			e.since = now
+			n.own(Side(s)).since = now
 		}
 		n.seek(now, Side(s))
 	}

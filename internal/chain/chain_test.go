@@ -2,6 +2,7 @@ package chain
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -157,80 +158,96 @@ func (r *rig) dialled() (Dial, bool) {
 func TestLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRig(t)
-		side := rapid.SampledFrom([]Side{Back, Fore})
-		peer := rapid.Map(rapid.ByteRange(0, 20), place)
-		id := rapid.Map(peer, func(p endpoint.Place) endpoint.ID { return p.ID })
-		flag := rapid.Bool()
-		t.Repeat(map[string]func(*rapid.T){
-			"wait": func(t *rapid.T) {
-				r.now = r.now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(t, "ms")) * time.Millisecond)
-				r.step(Tick{Late: time.Duration(rapid.IntRange(0, 300).Draw(t, "late")) * time.Millisecond})
-			},
-			"deadline": func(t *rapid.T) {
-				if d := r.node.Deadline(); !d.IsZero() {
-					r.now = d
-				}
-				r.step(Tick{})
-			},
-			"peers": func(t *rapid.T) {
-				ev := Peers{
-					Back:   rapid.SliceOfN(peer, 0, 6).Draw(t, "back"),
-					Fore:   rapid.SliceOfN(peer, 0, 6).Draw(t, "fore"),
-					Spread: time.Duration(rapid.IntRange(0, 10).Draw(t, "spread")) * time.Second,
-					Moved:  rapid.IntRange(0, 9).Draw(t, "moved") == 9,
-				}
-				if flag.Draw(t, "bounded") {
-					ev.From, ev.Until = place(rapid.ByteRange(1, 5).Draw(t, "from")), place(rapid.ByteRange(5, 9).Draw(t, "until"))
+		events := r.ownEvents()
+		maps.Copy(events, r.othersEvents())
+		t.Repeat(events)
+	})
+}
+
+var (
+	anySide = rapid.SampledFrom([]Side{Back, Fore})
+	anyPeer = rapid.Map(rapid.ByteRange(0, 20), place)
+	anyFlag = rapid.Bool()
+)
+
+// ownEvents are what comes of the node's own doing, of time and of the server.
+func (r *rig) ownEvents() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"wait": func(t *rapid.T) {
+			r.now = r.now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(t, "ms")) * time.Millisecond)
+			r.step(Tick{Late: time.Duration(rapid.IntRange(0, 300).Draw(t, "late")) * time.Millisecond})
+		},
+		"deadline": func(t *rapid.T) {
+			if d := r.node.Deadline(); !d.IsZero() {
+				r.now = d
+			}
+			r.step(Tick{})
+		},
+		"peers": func(t *rapid.T) {
+			ev := Peers{
+				Back:   rapid.SliceOfN(anyPeer, 0, 6).Draw(t, "back"),
+				Fore:   rapid.SliceOfN(anyPeer, 0, 6).Draw(t, "fore"),
+				Spread: time.Duration(rapid.IntRange(0, 10).Draw(t, "spread")) * time.Second,
+				Moved:  rapid.IntRange(0, 9).Draw(t, "moved") == 9,
+			}
+			if anyFlag.Draw(t, "bounded") {
+				ev.From, ev.Until = place(rapid.ByteRange(1, 5).Draw(t, "from")), place(rapid.ByteRange(5, 9).Draw(t, "until"))
+			}
+			r.step(ev)
+		},
+		"hint": func(t *rapid.T) { r.step(Hint{anyPeer.Draw(t, "peer")}) },
+		"up": func(t *rapid.T) {
+			if d, ok := r.dialled(); ok {
+				delete(r.dials, d.Conn)
+				r.links[d.Conn] = d.Side
+				r.step(Up{d.Conn})
+			}
+		},
+		"failed": func(t *rapid.T) {
+			if d, ok := r.dialled(); ok {
+				delete(r.dials, d.Conn)
+				ev := Failed{Conn: d.Conn, Refused: anyFlag.Draw(t, "refused")}
+				ev.Later = ev.Refused && anyFlag.Draw(t, "later")
+				if ev.Refused && anyFlag.Draw(t, "redirect") {
+					ev.Nearer = PeerAt(anyPeer.Draw(t, "nearer"))
 				}
 				r.step(ev)
-			},
-			"hint": func(t *rapid.T) { r.step(Hint{peer.Draw(t, "peer")}) },
-			"up": func(t *rapid.T) {
-				if d, ok := r.dialled(); ok {
-					delete(r.dials, d.Conn)
-					r.links[d.Conn] = d.Side
-					r.step(Up{d.Conn})
-				}
-			},
-			"failed": func(t *rapid.T) {
-				if d, ok := r.dialled(); ok {
-					delete(r.dials, d.Conn)
-					ev := Failed{Conn: d.Conn, Refused: flag.Draw(t, "refused")}
-					ev.Later = ev.Refused && flag.Draw(t, "later")
-					if ev.Refused && flag.Draw(t, "redirect") {
-						ev.Nearer = PeerAt(peer.Draw(t, "nearer"))
-					}
-					r.step(ev)
-				}
-			},
-			"knock": func(t *rapid.T) {
-				r.knocks += 2
-				r.step(Knock{r.knocks, side.Draw(t, "side"), peer.Draw(t, "peer"), rapid.SliceOfN(id, 0, 8).Draw(t, "suspects")})
-			},
-			"knock past who is held": func(t *rapid.T) {
-				s := side.Draw(t, "side")
-				p, _ := r.node.Neighbour(s)
-				r.knocks += 2
-				r.step(Knock{r.knocks, s, peer.Draw(t, "peer"), []endpoint.ID{p.Place.ID}})
-			},
-			"down": func(t *rapid.T) {
-				if p, c := r.node.Neighbour(side.Draw(t, "side")); p != Nobody {
-					delete(r.links, c)
-					r.step(Down{c})
-				}
-			},
-			"knocker goes": func(t *rapid.T) {
-				if w := r.node.edges[side.Draw(t, "side")].waiting; w.conn != 0 {
-					delete(r.waiting, w.conn)
-					r.step(Down{w.conn})
-				}
-			},
-			"alive":   func(t *rapid.T) { r.step(Alive{side.Draw(t, "side")}) },
-			"suspect": func(t *rapid.T) { r.step(Suspect{side.Draw(t, "side")}) },
-			"trust":   func(t *rapid.T) { r.step(Trust{side.Draw(t, "side")}) },
-			"stalled": func(t *rapid.T) { r.step(Stalled{side.Draw(t, "side")}) },
-		})
-	})
+			}
+		},
+	}
+}
+
+// othersEvents are what neighbours do.
+func (r *rig) othersEvents() map[string]func(*rapid.T) {
+	id := rapid.Map(anyPeer, func(p endpoint.Place) endpoint.ID { return p.ID })
+	return map[string]func(*rapid.T){
+		"knock": func(t *rapid.T) {
+			r.knocks += 2
+			r.step(Knock{r.knocks, anySide.Draw(t, "side"), anyPeer.Draw(t, "peer"), rapid.SliceOfN(id, 0, 8).Draw(t, "suspects")})
+		},
+		"knock past who is held": func(t *rapid.T) {
+			s := anySide.Draw(t, "side")
+			p, _ := r.node.Neighbour(s)
+			r.knocks += 2
+			r.step(Knock{r.knocks, s, anyPeer.Draw(t, "peer"), []endpoint.ID{p.Place.ID}})
+		},
+		"down": func(t *rapid.T) {
+			if p, c := r.node.Neighbour(anySide.Draw(t, "side")); p != Nobody {
+				delete(r.links, c)
+				r.step(Down{c})
+			}
+		},
+		"knocker goes": func(t *rapid.T) {
+			if w := r.node.edges[anySide.Draw(t, "side")].waiting; w.conn != 0 {
+				delete(r.waiting, w.conn)
+				r.step(Down{w.conn})
+			}
+		},
+		"alive":   func(t *rapid.T) { r.step(Alive{anySide.Draw(t, "side")}) },
+		"suspect": func(t *rapid.T) { r.step(Suspect{anySide.Draw(t, "side")}) },
+		"trust":   func(t *rapid.T) { r.step(Trust{anySide.Draw(t, "side")}) },
+		"stalled": func(t *rapid.T) { r.step(Stalled{anySide.Draw(t, "side")}) },
+	}
 }
 
 // dialOf is the connection on which a side dials a peer.

@@ -53,16 +53,16 @@ type waiting struct {
 	until time.Time
 }
 
-// over is every search that is over. It is never changed: see unsettle.
+// over is every search that is over. It is never changed: see own.
 var over search
 
-// unsettle gives each side a search of its own, for the time of a step at least.
-func (n *Node) unsettle() {
-	for s := range n.edges {
-		if e := &n.edges[s]; e.search == &over {
-			e.search = new(search)
-		}
+// own returns a side with a search of its own, which may be changed.
+func (n *Node) own(s Side) *edge {
+	e := &n.edges[s]
+	if e.search == &over {
+		e.search = new(search)
 	}
+	return e
 }
 
 // settle lets go of searches that are over.
@@ -81,7 +81,7 @@ func (n *Node) settle(now time.Time) {
 // seek starts a round, or starts the one under way over: every candidate nearer
 // than the present neighbour is dialled, nearest first.
 func (n *Node) seek(now time.Time, s Side) {
-	e := &n.edges[s]
+	e := n.own(s)
 	e.round, e.cursor, e.learnt, e.refused = true, PeerAt(n.self), 0, nil
 	if e.next.Before(now) || len(e.dials) == 0 {
 		e.next = now
@@ -148,7 +148,7 @@ func (n *Node) stagger() time.Duration {
 
 // rest waits for the next round.
 func (n *Node) rest(now time.Time, s Side) {
-	e := &n.edges[s]
+	e := n.own(s)
 	e.next = time.Time{}
 	if (e.held == Nobody || e.held == Server) && n.shunsAny(s) {
 		n.emit(Exhausted{s})
@@ -314,7 +314,7 @@ func (n *Node) hold(now time.Time, s Side, p Peer, c Conn) {
 	if p != Server && !n.isOn(s, p.Place) {
 		panic(fmt.Sprintf("chain: %v would hold %v on its %v side", n.self, p, s))
 	}
-	e := &n.edges[s]
+	e := n.own(s)
 	if e.held != Nobody {
 		n.emit(Hangup{e.conn})
 		if e.doubted && e.held != Server && e.held != p {
@@ -343,7 +343,7 @@ func (n *Node) hold(now time.Time, s Side, p Peer, c Conn) {
 
 // drop forgets the neighbour on a side, which is gone or given up.
 func (n *Node) drop(now time.Time, s Side) {
-	e := &n.edges[s]
+	e := n.own(s)
 	if e.held == Server {
 		e.server = now.Add(time.Duration(n.rng.Int64N(int64(n.spread))))
 	} else {
@@ -371,7 +371,7 @@ func (n *Node) down(now time.Time, c Conn) {
 // leave parts from everybody who is not to be a neighbour any more.
 func (n *Node) leave(now time.Time, all bool) {
 	for i := range n.edges {
-		s, e := Side(i), &n.edges[i]
+		s, e := Side(i), n.own(Side(i))
 		stays := func(p Peer) bool { return !all && (p == Server || n.isOn(s, p.Place)) }
 		if w := e.waiting; w.conn != 0 && !stays(PeerAt(w.peer)) {
 			e.waiting = waiting{}
@@ -430,6 +430,7 @@ func (n *Node) suspect(now time.Time, s Side) {
 	if e.held == Nobody || e.held == Server || e.doubted {
 		return
 	}
+	n.own(s)
 	e.doubted, e.round, e.cursor, e.next, e.refused, e.learnt = true, true, e.held, now, nil, 0
 	n.advance(now, s)
 }
@@ -476,7 +477,7 @@ func (n *Node) knock(now time.Time, k Knock) {
 	case !slices.Contains(k.Suspects, e.held.Place.ID) || e.waiting.conn != 0:
 		n.emit(Refuse{k.Conn, nearer, false})
 	default:
-		e.waiting = waiting{k.Conn, k.Peer, now.Add(checkTimeout + 4*n.late)}
+		n.own(s).waiting = waiting{k.Conn, k.Peer, now.Add(checkTimeout + 4*n.late)}
 		n.emit(Check{s})
 	}
 }
@@ -524,6 +525,7 @@ func (n *Node) expire(now time.Time) {
 		}
 		n.expireDials(now, s)
 		if !e.wake.IsZero() && !now.Before(e.wake) {
+			n.own(s)
 			e.wake, e.later = time.Time{}, time.Time{}
 			n.seek(now, s)
 			continue

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -241,82 +242,98 @@ func (r *rig) reconnect(n int) {
 func TestNothingIsLostOrDoubled(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRig(t)
-		question := rapid.Uint64Range(1, fresh)
-		flag := rapid.Bool()
-		slot := rapid.Map(rapid.IntRange(0, 12), func(n int) answer.Slot { return answer.Slot(n) })
-		t.Repeat(map[string]func(*rapid.T){
-			"wait": func(t *rapid.T) {
-				r.now = r.now.Add(time.Duration(rapid.IntRange(0, 500).Draw(t, "ms")) * time.Millisecond)
-				r.step(Tick{})
-			},
-			"deadline": func(t *rapid.T) {
-				if d := r.s.Deadline(); !d.IsZero() && d.Sub(r.now) < life/2 {
-					r.now = d
-				}
-				r.step(Tick{Late: time.Duration(rapid.IntRange(0, 50).Draw(t, "late")) * time.Millisecond})
-			},
-			"ask": func(t *rapid.T) {
-				q := question.Draw(t, "question")
-				if r.asked[q].IsZero() {
-					r.asked[q] = r.now.Add(24 * time.Hour)
-				}
-				ev := Asked{Question: Question{ID: q, Sealed: []byte{byte(q)}, Expires: r.asked[q], Hold: hold},
-					From: rapid.SampledFrom([]Source{FromBehind, FromFront, FromServer}).Draw(t, "from")}
-				if flag.Draw(t, "again") {
-					ev.Round = rapid.Uint64Range(1, 4).Draw(t, "round")
-					ev.Only = answer.SetOf(self)
-					r.again[q]++
-				}
-				r.step(ev)
-			},
-			"direct": func(t *rapid.T) {
-				q := question.Draw(t, "question")
-				r.again[q]++
-				r.step(Direct{[]uint64{q}})
-			},
-			"evaluate": func(t *rapid.T) {
-				q := question.Draw(t, "question")
-				if r.computed[q] > 0 {
-					r.came[q] = r.came[q].Union(answer.SetOf(self))
-					r.step(Evaluated{Question: q, Rows: rowOf(1), Counts: answer.Counts{Passed: 1}})
-				}
-			},
-			"forget what was kept": func(t *rapid.T) {
-				for _, q := range r.s.live {
-					if q.own == said {
-						q.mine, q.size = answer.Bundle{}, 0
-					}
-				}
-				r.s.kept = 0
-				for _, q := range r.s.live {
-					r.s.kept += q.size
-				}
-			},
-			"told": func(t *rapid.T) {
-				set := answer.SetOf(rapid.SliceOfN(slot, 0, 4).Draw(t, "set")...)
-				r.tell(question.Draw(t, "question"), set, flag.Draw(t, "tainted"), flag.Draw(t, "first"), flag.Draw(t, "final"))
-			},
-			"many": func(t *rapid.T) {
-				for i := range rapid.IntRange(1, 2*windowMax).Draw(t, "reports") {
-					r.tell(question.Draw(t, "question"), answer.SetOf(answer.Slot(100+i)), true, false, false)
-				}
-			},
-			"ahead": func(t *rapid.T) { r.ahead(rapid.SampledFrom([]Front{Nobody, Peer, Server}).Draw(t, "front")) },
-			"behind": func(t *rapid.T) {
-				if r.present = flag.Draw(t, "present"); r.present {
-					r.step(Behind{true, Life{ID: [16]byte{2}, Incarnation: 1}})
-				} else {
-					r.step(Behind{})
-				}
-			},
-			"acked": func(t *rapid.T) {
-				r.ack(rapid.IntRange(0, len(r.way)).Draw(t, "reports"), func() bool { return flag.Draw(t, "held") })
-			},
-			"reconnect": func(t *rapid.T) { r.reconnect(rapid.IntRange(0, len(r.way)).Draw(t, "has")) },
-			"joined":    func(t *rapid.T) { r.step(Joined{Slot: self}) },
-		})
+		events := r.questionEvents()
+		maps.Copy(events, r.neighbourEvents())
+		t.Repeat(events)
 		r.deliver()
 	})
+}
+
+var (
+	anyQuestion = rapid.Uint64Range(1, fresh)
+	anyFlag     = rapid.Bool()
+	anySlot     = rapid.Map(rapid.IntRange(0, 12), func(n int) answer.Slot { return answer.Slot(n) })
+)
+
+// questionEvents are what time, the server and the own machine do.
+func (r *rig) questionEvents() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"wait": func(t *rapid.T) {
+			r.now = r.now.Add(time.Duration(rapid.IntRange(0, 500).Draw(t, "ms")) * time.Millisecond)
+			r.step(Tick{})
+		},
+		"deadline": func(t *rapid.T) {
+			if d := r.s.Deadline(); !d.IsZero() && d.Sub(r.now) < life/2 {
+				r.now = d
+			}
+			r.step(Tick{Late: time.Duration(rapid.IntRange(0, 50).Draw(t, "late")) * time.Millisecond})
+		},
+		"ask": func(t *rapid.T) {
+			q := anyQuestion.Draw(t, "question")
+			if r.asked[q].IsZero() {
+				r.asked[q] = r.now.Add(24 * time.Hour)
+			}
+			ev := Asked{Question: Question{ID: q, Sealed: []byte{byte(q)}, Expires: r.asked[q], Hold: hold},
+				From: rapid.SampledFrom([]Source{FromBehind, FromFront, FromServer}).Draw(t, "from")}
+			if anyFlag.Draw(t, "again") {
+				ev.Round = rapid.Uint64Range(1, 4).Draw(t, "round")
+				ev.Only = answer.SetOf(self)
+				r.again[q]++
+			}
+			r.step(ev)
+		},
+		"direct": func(t *rapid.T) {
+			q := anyQuestion.Draw(t, "question")
+			r.again[q]++
+			r.step(Direct{[]uint64{q}})
+		},
+		"evaluate": func(t *rapid.T) {
+			q := anyQuestion.Draw(t, "question")
+			if r.computed[q] > 0 {
+				r.came[q] = r.came[q].Union(answer.SetOf(self))
+				r.step(Evaluated{Question: q, Rows: rowOf(1), Counts: answer.Counts{Passed: 1}})
+			}
+		},
+		"forget what was kept": func(t *rapid.T) {
+			for _, q := range r.s.live {
+				if q.own == said {
+					q.mine, q.size = answer.Bundle{}, 0
+				}
+			}
+			r.s.kept = 0
+			for _, q := range r.s.live {
+				r.s.kept += q.size
+			}
+		},
+	}
+}
+
+// neighbourEvents are what the neighbours do.
+func (r *rig) neighbourEvents() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"told": func(t *rapid.T) {
+			set := answer.SetOf(rapid.SliceOfN(anySlot, 0, 4).Draw(t, "set")...)
+			r.tell(anyQuestion.Draw(t, "question"), set, anyFlag.Draw(t, "tainted"), anyFlag.Draw(t, "first"), anyFlag.Draw(t, "final"))
+		},
+		"many": func(t *rapid.T) {
+			for i := range rapid.IntRange(1, 2*windowMax).Draw(t, "reports") {
+				r.tell(anyQuestion.Draw(t, "question"), answer.SetOf(answer.Slot(100+i)), true, false, false)
+			}
+		},
+		"ahead": func(t *rapid.T) { r.ahead(rapid.SampledFrom([]Front{Nobody, Peer, Server}).Draw(t, "front")) },
+		"behind": func(t *rapid.T) {
+			if r.present = anyFlag.Draw(t, "present"); r.present {
+				r.step(Behind{true, Life{ID: [16]byte{2}, Incarnation: 1}})
+			} else {
+				r.step(Behind{})
+			}
+		},
+		"acked": func(t *rapid.T) {
+			r.ack(rapid.IntRange(0, len(r.way)).Draw(t, "reports"), func() bool { return anyFlag.Draw(t, "held") })
+		},
+		"reconnect": func(t *rapid.T) { r.reconnect(rapid.IntRange(0, len(r.way)).Draw(t, "has")) },
+		"joined":    func(t *rapid.T) { r.step(Joined{Slot: self}) },
+	}
 }
 
 // deliver lets everything leave, and looks whether everything has.
