@@ -82,6 +82,9 @@ func (r *rig) check(ev Event, before [2]Peer, doubted [2]bool) {
 	if d := n.Deadline(); !d.IsZero() && !d.After(r.now) {
 		r.Fatalf("overdue after %T%+v: %v", ev, ev, d)
 	}
+	if !reflect.DeepEqual(over, search{}) {
+		r.Fatalf("%T%+v has changed what all nodes share: %+v", ev, ev, over)
+	}
 	if len(n.avoid) > avoidsMax || len(n.extras) > extrasMax {
 		r.Fatalf("%d avoided, %d extras", len(n.avoid), len(n.extras))
 	}

@@ -84,7 +84,7 @@ func (v segmentView) hang() {
 	}
 	for i, s := range v.stands {
 		j, ok := place[s.Forward.ClientID]
-		if s.Offline || !ok || j <= i || !linked(s.clientStatus, v.stands[j].clientStatus) {
+		if !ok || j <= i || !linked(s.clientStatus, v.stands[j].clientStatus) {
 			continue
 		}
 		for k := i + 1; k < j; k++ {

@@ -120,7 +120,7 @@ func (v segmentView) lines() []drawnLine {
 			open = true
 		}
 		text := remark(s.clientStatus)
-		lines = append(lines, drawnLine{"├", s.Address, s.Name, text, text == "" && s.ahead == jointLinked})
+		lines = append(lines, drawnLine{"├", s.Address, s.Name, text, text == ""})
 		switch s.ahead {
 		case jointSlow:
 			lines = append(lines, drawnLine{mark: "╎", text: fmt.Sprintf("slow link: %.0f ms there and back", s.Forward.Trip)})

@@ -38,6 +38,8 @@ type fleet struct {
 	status    []map[string]any
 	accounts  map[string]map[string]any // by the ID of their question
 	repeats   int                       // how often questions were asked again
+	restarts  bool                      // each drop is because the server ends
+	busy      bool                      // no event stream is served
 	offline   int                       // machines that are not expected
 	calls     []string                  // "GET /path", in order
 	subnets   map[boundary.Kind][]subnetObject
@@ -282,8 +284,16 @@ func (f *fleet) events(w http.ResponseWriter, r *http.Request) {
 		drop := f.drops > 0
 		if drop {
 			f.drops--
+			if f.restarts {
+				f.repeats++
+			}
 		}
+		busy := f.busy
 		f.mu.Unlock()
+		if busy {
+			refuse(w, http.StatusServiceUnavailable, "too many streams")
+			return
+		}
 		if !ok {
 			refuse(w, http.StatusNotFound, "QuestionNotFound")
 			return

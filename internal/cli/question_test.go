@@ -273,6 +273,29 @@ func TestAskAcrossARestart(t *testing.T) {
 	}
 }
 
+// TestAskAcrossManyCuts: a line that is cut again and again, each time after news,
+// is made anew each time.
+func TestAskAcrossManyCuts(t *testing.T) {
+	f := newFleet(t)
+	f.questions = []fakeQuestion{{sensors: f.sensors[:1]}}
+	f.sleep("beta")
+	f.drops, f.restarts = 7, true
+	p := newPlace(t).at(f)
+	c, err := p.desk.connect(&flags{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := 0
+	end, err := p.desk.await(t.Context(), c, 1, patience{percent: 100, settle: 1, quiet: time.Minute, timeout: time.Minute, comeback: 1}, func(progress) {
+		if steps++; steps == 8 {
+			f.sleep()
+		}
+	})
+	if end != complete || err != nil || f.drops != 0 {
+		t.Errorf("ended as %d, %v, with %d drops left", end, err, f.drops)
+	}
+}
+
 // TestWatch: for how long nothing may change.
 func TestWatch(t *testing.T) {
 	const settle, quiet, comeback = 1, 5, 60
@@ -320,5 +343,24 @@ func TestAskGivesUpOnAServerThatStaysAway(t *testing.T) {
 	f.Close()
 	if _, errs, code := p.run("ask", "--resume", "1"); code != exitUnreachable || !strings.Contains(errs, "no connection") {
 		t.Errorf("%q, code %d", errs, code)
+	}
+}
+
+// TestAskOfAServerThatNeverAnswers: one that has never told anything is not
+// asked as long as one that has.
+func TestAskOfAServerThatNeverAnswers(t *testing.T) {
+	f := newFleet(t)
+	f.busy = true
+	p := newPlace(t).at(f)
+	p.desk.backoff = []time.Duration{1, 1, 1, 1, 1}
+	_, errs, code := p.run("ask", "Get Computer Name from all machines")
+	streams := 0
+	for _, call := range f.calls {
+		if strings.HasSuffix(call, "/events") {
+			streams++
+		}
+	}
+	if code != exitUnreachable || streams != triesAtFirst+1 {
+		t.Errorf("%q, code %d, %d tries", errs, code, streams)
 	}
 }

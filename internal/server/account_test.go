@@ -172,11 +172,14 @@ func TestAccount(t *testing.T) {
 	}
 	// When it ends, all that goes to the writer, and nobody waits for it.
 	r.tidy(r.now.Add(10 * time.Minute))
-	r.tidy(r.now.Add(11 * time.Minute))
+	r.tidy(r.now.Add(12 * time.Minute))
 	for len(r.written) > 0 {
 		if w := <-r.written; w.close.question != 0 {
 			if w.close.question != 7 || w.close.result.Question != 7 || w.close.account.Counts.Answered != 1 || len(w.close.account.Exceptions) != 8 {
 				t.Errorf("closes %+v", w.close)
+			}
+			if len(r.live)+len(r.numbers) > 0 {
+				t.Errorf("%d questions and %d numbers stay", len(r.live), len(r.numbers))
 			}
 			return
 		}
@@ -251,6 +254,9 @@ func TestWaitsForThoseWhoWereThere(t *testing.T) {
 	}
 	if got := exceptions(r.account(1, q)); !strings.Contains(got, "pc-2 3 10.0.1.0/24 offline") {
 		t.Errorf("%s", got)
+	}
+	if p := r.count(2, r.asked(2, 2)).Progress; p.Expected != 2 || p.Gone != 0 {
+		t.Errorf("the next question waits again: %+v", p)
 	}
 }
 

@@ -246,6 +246,7 @@ func (h *hub) takeEvidence(now time.Time, c *machine, e wire.Evidence) {
 	switch counted := t.Counted(c.seat.LAN, c.seat.Slot); {
 	case !usable || !e.Said:
 		outcome = "nothing to compare"
+		delete(q.audit.one, c.seat.LAN) // the next one that comes stands in
 	case counted:
 		kind = q.audit.judge(e.Rows, t.Result().Rows)
 	case t.Direct(now, c.seat.LAN, c.seat.Slot):

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -219,16 +218,7 @@ func TestAudit(t *testing.T) {
 					t.Error("is audited twice")
 				}
 			}
-			found, err := s.Findings(t.Context(), q.Question)
-			if err != nil || len(found) != min(1, int(tt.want)) {
-				t.Fatalf("found %+v, %v", found, err)
-			}
-			if len(found) > 0 {
-				f := found[0]
-				if f.Kind != tt.want || !reflect.DeepEqual(f.Clients, []endpoint.ID{b.id}) || !slices.Contains(f.Suspects, c.id) || !slices.Contains(f.Suspects, a.id) || f.Times != 1 {
-					t.Errorf("found %+v", f)
-				}
-			}
+			s.wantFound(t, q.Question, tt.want, b.id, a.id, c.id)
 			if n := s.figure(t, "catenary_audits_total", tt.outcome); n != before+1 {
 				t.Errorf("%v audits have brought %q", n-before, tt.outcome)
 			}
@@ -236,6 +226,44 @@ func TestAudit(t *testing.T) {
 	}
 	if n := s.log.count("tampered"); n != 3 {
 		t.Errorf("%d findings are in the log", n)
+	}
+}
+
+// wantFound checks that one thing was found about one machine, or nothing.
+func (s *site) wantFound(t *testing.T, question uint64, kind Kind, about endpoint.ID, suspects ...endpoint.ID) {
+	t.Helper()
+	found, err := s.Findings(t.Context(), question)
+	if err != nil || len(found) != min(1, int(kind)) {
+		t.Fatalf("found %+v, %v", found, err)
+	}
+	for _, f := range found {
+		for _, id := range suspects {
+			if f.Kind != kind || !slices.Equal(f.Clients, []endpoint.ID{about}) || !slices.Contains(f.Suspects, id) || f.Times != 1 {
+				t.Errorf("found %+v", f)
+			}
+		}
+	}
+}
+
+// TestAuditStandIn: if the one machine of a LAN that is audited has nothing to
+// say, another is asked.
+func TestAuditStandIn(t *testing.T) {
+	s := startSite(t, t.TempDir())
+	s.modes(t)
+	a, b := s.speaker(t), s.speaker(t)
+	wanted := func(x *speaker, q wire.Letter, e ...wire.Evidence) bool {
+		return slices.ContainsFunc(x.evident(e...), func(x wire.Audit) bool { return x.Question == q.Question })
+	}
+	var q wire.Letter
+	for first := true; first || wanted(b, q); first = false { // once in a hundred times both are
+		q = s.letter(t, answer.Merged)
+		s.aged(t, q.Question, a)
+	}
+	if !wanted(a, q) {
+		t.Fatal("nobody is audited")
+	}
+	if wanted(a, q, wire.Evidence{Question: q.Question}) || !wanted(b, q) {
+		t.Error("nobody stands in for who has nothing to say")
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"catenary/internal/answer"
 	"catenary/internal/box"
-	"catenary/internal/endpoint"
 	"catenary/internal/link"
 	"catenary/internal/question"
 	"catenary/internal/seal"
@@ -214,25 +213,26 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestTampering: what a peer on the way does to the boxes of others is noticed,
-// is not counted, and costs only those whose boxes it has spoiled. The leader
-// stays, and the true answer counts when it comes.
-func TestTampering(t *testing.T) {
-	s := startSite(t, t.TempDir())
-	s.modes(t)
-	a, b, c := s.speaker(t), s.speaker(t), s.speaker(t)
-	l := a.leads(wire.ForwardLeader)
-	old := map[answer.Mode]wire.Letter{answer.Attested: s.letter(t, answer.Attested), answer.Sealed: s.letter(t, answer.Sealed)}
-	stranger := s.machine(t)
-	stranger.id = endpoint.ID{0xee}
-	seq := uint64(0)
-	for _, tt := range []struct {
-		name     string
-		modes    []answer.Mode
-		spoil    func(answer.Bundle, wire.Letter) answer.Bundle
-		answered int // of a and b; c comes by itself
-		kind     Kind
-	}{
+// A tampering is what a peer on the way does to the boxes of a and b, who have
+// given one row each.
+type tampering struct {
+	name     string
+	modes    []answer.Mode
+	spoil    func(sum answer.Bundle, q wire.Letter) answer.Bundle
+	answered int // of the two; a third comes by itself
+	kind     Kind
+}
+
+var (
+	attested = []answer.Mode{answer.Attested}
+	both     = []answer.Mode{answer.Attested, answer.Sealed}
+	every    = []answer.Mode{answer.Merged, answer.Attested, answer.Sealed}
+)
+
+// spoiledBoxes are those that do not open. The old letters are of questions
+// asked before.
+func spoiledBoxes(a, b *speaker, old map[answer.Mode]wire.Letter) []tampering {
+	return []tampering{
 		{"swapped", both, func(sum answer.Bundle, _ wire.Letter) answer.Bundle {
 			sum.Boxes[0].Bytes, sum.Boxes[1].Bytes = sum.Boxes[1].Bytes, sum.Boxes[0].Bytes
 			return sum
@@ -255,14 +255,27 @@ func TestTampering(t *testing.T) {
 			return sum
 		}, 1, ForgedBox},
 		{"by who may not", both, func(sum answer.Bundle, q wire.Letter) answer.Bundle {
-			liar := &speaker{stranger, b.slot, b.lan, a.key}
-			liar.id = b.id // a's key in b's name
+			liar := *b
+			liar.key = a.key // in b's name
 			sum.Boxes[1].Bytes = liar.says(q, "b").Boxes[0].Bytes
 			return sum
 		}, 1, ForgedBox},
 		{"for an empty slot", both, func(_ answer.Bundle, q wire.Letter) answer.Bundle {
-			return (&speaker{stranger, 999, b.lan, b.key}).says(q, "z")
+			liar := *b
+			liar.slot = 999
+			return liar.says(q, "z")
 		}, 0, ForgedBox},
+		{"about other rows", attested, func(sum answer.Bundle, _ wire.Letter) answer.Bundle {
+			sum.Boxes[0].Rows, sum.Boxes[1].Rows = sum.Boxes[1].Rows, sum.Boxes[0].Rows
+			return sum
+		}, 0, ForgedBox},
+	}
+}
+
+// spoiledBundles have other rows, counts or modes than their machines have
+// given them.
+func spoiledBundles(a, b *speaker) []tampering {
+	return []tampering{
 		{"left out", both, func(_ answer.Bundle, q wire.Letter) answer.Bundle {
 			q.Mode = answer.Merged
 			sum, _ := answer.Fit(answer.ChainLimits, a.says(q, "a"), b.says(q, "b"))
@@ -289,17 +302,26 @@ func TestTampering(t *testing.T) {
 			sum.Counts.Passed--
 			return sum
 		}, 2, AlteredSums},
-		{"about other rows", attested, func(sum answer.Bundle, _ wire.Letter) answer.Bundle {
-			sum.Boxes[0].Rows, sum.Boxes[1].Rows = sum.Boxes[1].Rows, sum.Boxes[0].Rows
-			return sum
-		}, 0, ForgedBox},
 		{"beside a row without its hash", every, func(_ answer.Bundle, q wire.Letter) answer.Bundle {
 			q.Mode = answer.Merged
 			sum := a.says(q, "a")
 			sum.Rows.List[0].Cells = []answer.Cell{{"invented"}}
 			return sum
 		}, 0, ForgedRow},
-	} {
+	}
+}
+
+// TestTampering: what a peer on the way does to the boxes of others is noticed,
+// is not counted, and costs only those whose boxes it has spoiled. The leader
+// stays, and the true answer counts when it comes.
+func TestTampering(t *testing.T) {
+	s := startSite(t, t.TempDir())
+	s.modes(t)
+	a, b, c := s.speaker(t), s.speaker(t), s.speaker(t)
+	l := a.leads(wire.ForwardLeader)
+	old := map[answer.Mode]wire.Letter{answer.Attested: s.letter(t, answer.Attested), answer.Sealed: s.letter(t, answer.Sealed)}
+	seq := uint64(0)
+	for _, tt := range append(spoiledBoxes(a, b, old), spoiledBundles(a, b)...) {
 		for _, m := range tt.modes {
 			t.Run(tt.name+" "+m.String(), func(t *testing.T) {
 				q := s.letter(t, m)
@@ -332,12 +354,6 @@ func TestTampering(t *testing.T) {
 		t.Errorf("%v forged boxes are in the metrics", n)
 	}
 }
-
-var (
-	attested = []answer.Mode{answer.Attested}
-	both     = []answer.Mode{answer.Attested, answer.Sealed}
-	every    = []answer.Mode{answer.Merged, answer.Attested, answer.Sealed}
-)
 
 // TestWitnessInABox: a machine gives its own answer in a box past its chain, and
 // nobody else's.

@@ -102,6 +102,10 @@ func TestStatus(t *testing.T) {
 			"0 f/f Leader; 1 bf/bf Slow Link Ahead; 2 bf/bf Slow Link Behind; 3 bf/bf Normal; 4 b/b Leader"},
 		{"a slow link to a leader", func(r *room) { r.stands(3, 2, 4, time.Second) },
 			"0 f/f Leader; 1 bf/bf Normal; 2 bf/bf Normal; 3 bf/bf Slow Link Ahead; 4 b/b Leader, Slow Link Behind"},
+		{"what is slow to another than its neighbour", func(r *room) {
+			r.stands(0, -2, 2, time.Second)
+			r.stands(1, 0, -1, 0)
+		}, "0 f/f Leader, Slow Link Ahead; 1 b/f Normal; 2 bf/bf Normal; 3 bf/bf Normal; 4 b/b Leader"},
 		{"what was slow to another", func(r *room) { r.stands(1, 0, 3, time.Second) },
 			"0 f/f Leader; 1 bf/bf Slow Link Ahead; 2 bf/f Normal; 3 bf/bf Normal; 4 b/b Leader"},
 	} {

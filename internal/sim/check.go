@@ -6,7 +6,6 @@ import (
 	"catenary/internal/chain"
 	"catenary/internal/node"
 	"catenary/internal/server/tally"
-	"catenary/internal/wire"
 )
 
 // ---- safety: true after every step ----
@@ -19,6 +18,7 @@ func (w *world) checkStep(h *host, ev node.Event, excused bool) {
 		w.checkNeverFarther(h)
 	}
 	w.checkNotAlone(h)
+	w.settleBill(h)
 	if _, tick := ev.(node.Tick); tick && !h.node.Deadline().After(w.local(h)) {
 		w.fail("machine %v has been given its Tick and wants another at once", h)
 	}
@@ -29,7 +29,7 @@ func (w *world) checkStep(h *host, ev node.Event, excused bool) {
 func (w *world) checkLinks(h *host) {
 	var links, dials [2]int
 	for _, x := range h.conns {
-		if x.conn.role == wire.Witness || x.conn.role == wire.Backward {
+		if !w.stands(x.conn.role) {
 			continue // stands on neither side
 		}
 		s := w.sideOf(x)

@@ -152,17 +152,15 @@ const healStep = 100 * time.Millisecond
 // settle lets time pass until every question that is still open must have been
 // answered by all (invariant I2), and looks whether it has.
 func (w *world) settle() {
-	w.run(w.cleared + countedMax - w.now)
+	w.runTo(w.cleared + countedMax)
 	for _, q := range w.server.live {
 		w.checkWhole(q)
 	}
 	w.checkHealed()
 }
 
-// countedMax is how long after a storm a machine may take to be counted (I2):
-// in that time it registers, and is then asked directly if the chain was asked
-// in vain.
-const countedMax = 4 * time.Minute
+// runTo lets time pass until a moment that may be over.
+func (w *world) runTo(t time.Duration) { w.run(max(0, t-w.now)) }
 
 // checkWhole: every machine that has long been up and within reach is counted.
 func (w *world) checkWhole(q *asked) {
@@ -189,6 +187,8 @@ func (w *world) counted(q *asked, h *host) bool {
 // checkRough: of the questions asked in the rough phase, in which no machine
 // ended, no answer was lost.
 func (w *world) checkRough() {
+	// A server that has been started waits so long for who was there before.
+	w.runTo(w.server.began + roster.StaleAfter + 2*tidyEvery)
 	for _, q := range w.roughly {
 		q = q.last()
 		if w.now >= q.expires {

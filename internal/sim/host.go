@@ -256,6 +256,7 @@ func (w *world) step(h *host, ev node.Event) {
 	w.events++
 	w.note(markEvent, h, uint64(eventCode(ev)), nil)
 	w.say(h, "<-", ev)
+	w.charge(h, ev)
 	for s := range 2 {
 		w.before[s] = h.node.Neighbour(chain.Side(s))
 	}
@@ -401,6 +402,7 @@ func (w *world) register(h *host, m wire.Register) {
 			w.atOf(h, w.now+w.weather.lagTo(w, nil), func() {
 				switch m := w.decode(answer).(type) {
 				case wire.Registered:
+					w.shared.thin(w, &m)
 					reply(node.Registered{Reply: m})
 				case wire.Refused:
 					if h.life == life && h.node != nil {

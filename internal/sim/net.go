@@ -228,6 +228,7 @@ func (w *world) sendFrom(h *host, ef node.Send) {
 			if e.state != up {
 				w.fail("machine %v sends a %T on connection %d, which is not up", h, ef.Message, ef.Conn)
 			}
+			w.billSent(h, ef.Conn, ef.Message)
 			w.send(x.conn, x.end, w.encodeThrough(w.said(x.conn, x.end), w.control.twisted(ef.Message)))
 			return
 		}

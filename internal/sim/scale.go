@@ -84,6 +84,8 @@ const (
 	// scaleMemory is what a large world may use before its garbage is collected
 	// in haste: a process of 4 GB has room for it and for its own code.
 	scaleMemory = 3700 << 20
+	// largeMin is how many machines make it worth while to wait for that.
+	largeMin = 100_000
 	// stageEvery is how often somebody is told, by the clock on the wall.
 	stageEvery = 2 * time.Second
 )
@@ -98,6 +100,10 @@ func (s Scale) in(change func(*weather)) (ScaleReport, error) {
 	if s.Endpoints < 1 || s.Chain < 1 || s.Chain > scaleMax || (s.Endpoints-1)/s.Chain >= lanMax {
 		return ScaleReport{}, fmt.Errorf("%d endpoints in chains of %d: a chain has 1 to %d, and there are at most %d",
 			s.Endpoints, s.Chain, scaleMax, lanMax)
+	}
+	if s.Endpoints > largeMin {
+		// Each collection looks at all machines, and finds nearly all of them.
+		defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	}
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(scaleMemory))
 	w := newWorld(s.Seed, nil)
@@ -178,7 +184,7 @@ func (w *world) form(tell func(stand int)) {
 		if len(open) == 0 {
 			return
 		}
-		if w.run(scaleStep); w.now-from > mendTime {
+		if w.run(scaleStep); w.now-from > healTime {
 			w.checkHealed()
 			return
 		}

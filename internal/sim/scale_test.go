@@ -53,7 +53,7 @@ func TestSlowSensors(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%v", rep)
-	if rep.First > 200*time.Millisecond || rep.All > 320*time.Millisecond {
+	if rep.First > 250*time.Millisecond || rep.All > 370*time.Millisecond {
 		t.Errorf("the first answer came after %v, the last after %v", rep.First, rep.All)
 	}
 }
@@ -156,7 +156,8 @@ func TestShared(t *testing.T) {
 		{back: places(1, 0), fore: places(199), oneBack: true, oneFore: true},
 		{},
 	} {
-		m := w.shared.the(w, wire.Registered{Back: slices.Clone(tt.back), Fore: slices.Clone(tt.fore)}).(wire.Registered)
+		m := wire.Registered{Back: slices.Clone(tt.back), Fore: slices.Clone(tt.fore)}
+		w.shared.thin(w, &m)
 		if !slices.Equal(m.Back, tt.back) || !slices.Equal(m.Fore, tt.fore) {
 			t.Errorf("%v and %v have become %v and %v", tt.back, tt.fore, m.Back, m.Fore)
 		}

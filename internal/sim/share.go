@@ -31,27 +31,27 @@ func (w *world) share() {
 	w.shared = s
 }
 
-// the returns the message with what is the same for others in their copy, if
-// the world is large.
+// the returns the message with a question in the one copy that there is of it.
 func (s *shared) the(w *world, m wire.Message) wire.Message {
-	if s == nil {
-		return m
-	}
-	switch m := m.(type) {
-	case wire.Question:
-		m.Sealed = w.sealed(m.Sealed)
-		return m
-	case wire.Registered:
-		m.Back, m.Fore = list(s.down, m.Back, against), list(s.up, m.Fore, endpoint.Place.Compare)
-		for i := range m.Questions {
-			m.Questions[i] = w.sealed(m.Questions[i])
-		}
-		if len(m.Vouchers) == 1 && bytes.Equal(m.Vouchers[0], w.keys.voucher) {
-			m.Vouchers[0] = w.keys.voucher
-		}
-		return m
+	if q, ok := m.(wire.Question); ok && s != nil {
+		q.Sealed = w.sealed(q.Sealed)
+		return q
 	}
 	return m
+}
+
+// thin does the same with what a reply says.
+func (s *shared) thin(w *world, m *wire.Registered) {
+	if s == nil {
+		return
+	}
+	m.Back, m.Fore = list(s.down, m.Back, against), list(s.up, m.Fore, endpoint.Place.Compare)
+	for i := range m.Questions {
+		m.Questions[i] = w.sealed(m.Questions[i])
+	}
+	if len(m.Vouchers) == 1 && bytes.Equal(m.Vouchers[0], w.keys.voucher) {
+		m.Vouchers[0] = w.keys.voucher
+	}
 }
 
 // sealed returns the server's own copy of a question, if it is one.

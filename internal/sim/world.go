@@ -48,6 +48,7 @@ type world struct {
 	calm           bool          // nothing is slow or broken
 	events, faults int
 	sum            sums
+	bills          map[int]*bill // of each machine, by its index
 	decoded        int
 	traffic        [kinds]traffic // by kind of message
 	unwatched      bool           // counts are checked at the end only
@@ -63,7 +64,7 @@ func newWorld(seed uint64, trace io.Writer) *world {
 		todo:  new(queue),
 		rng:   rand.New(rand.NewPCG(seed, 0x73696d)),
 		walls: map[[2]*host]bool{},
-		hash:  fnv.New64a(), fabric: newFabric(),
+		hash:  fnv.New64a(), fabric: newFabric(), bills: map[int]*bill{},
 		keys: installation(),
 	}
 	w.weather = fairWeather()

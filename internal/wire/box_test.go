@@ -110,7 +110,8 @@ func TestBoxesAtTheLimits(t *testing.T) {
 			t.Fatalf("%v: only %d bytes fit", m, sum.Size())
 		}
 		frame := Append(nil, Answer{answer.Report{Bundle: sum}})
-		if d := diff(Answer{answer.Report{Bundle: sum}}, mustDecode(t, body(t, frame))); d != "" {
+		got := mustDecode(t, body(t, frame))
+		if again := Append(nil, got); !bytes.Equal(again, frame) || len(got.(Answer).Bundle.Boxes) != len(sum.Boxes) {
 			t.Errorf("%v: a bundle at the limits arrives changed", m)
 		}
 	}

@@ -17,7 +17,10 @@ import (
 // the client's ID. The first entry follows one of port 0 at ::ffff:0:0, so that
 // IPv4 costs no more than it must.
 
-const samePort = 0x80
+const (
+	samePort = 0x80
+	placeMin = 1 + len(endpoint.ID{}) // bytes of the shortest entry
+)
 
 // before is what the first entry of a list follows.
 var before = netip.AddrPortFrom(netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff}), 0)
@@ -53,6 +56,9 @@ func (x value) places(to *[]endpoint.Place) error {
 		return errors.New("list is said twice")
 	}
 	last := before
+	if n := len(x.B) / placeMin; n > 0 {
+		*to = make([]endpoint.Place, 0, min(n, peersMax))
+	}
 	for b := x.B; len(b) > 0; {
 		if len(*to) == peersMax {
 			return fmt.Errorf("more than %d peers", peersMax)

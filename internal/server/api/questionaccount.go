@@ -71,7 +71,7 @@ func toAccount(q store.Question, a store.Account, p page, now time.Time) account
 		RoundCount: a.Rounds, RepeatCount: a.Repeated, RepeatTime: isoTime(a.Since),
 		Exceptions: []exceptionObject{}, ExceptionCount: len(a.Exceptions), ExceptionsLeftOut: a.LeftOut,
 	}
-	if !q.Closed.IsZero() || !now.Before(q.Expires) {
+	if !now.Before(q.Expires) {
 		o.State = "closed"
 	}
 	from, to := p.bounds(len(a.Exceptions))

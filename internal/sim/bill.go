@@ -1,0 +1,158 @@
+package sim
+
+import (
+	"catenary/internal/chain"
+	"catenary/internal/node"
+	"catenary/internal/wire"
+)
+
+// A bill is what one life of a machine has sent and what it had reason to
+// (invariant I12): on a link that stands, each question goes once for each
+// round; an answer leaves once at first, once with the machine's own, and once
+// for each that comes from behind; and a receipt is for something that came.
+type bill struct {
+	life      uint64
+	front     chain.Conn // the link in front
+	questions map[uint64]*entry
+	causes    int // of receipts: answers and questions from behind, receipts from in front, links
+	receipts  int
+}
+
+// An entry is one question on the link in front.
+type entry struct {
+	moved   bool // the link is another than when the question came
+	rounds  int  // how often it came again
+	causes  int  // answers from behind
+	asked   int  // times that it was sent in front
+	answers int  // … and answers to it
+	owed    int  // since the last word was said: what must still be passed on
+	final   bool
+}
+
+func (w *world) bill(h *host) *bill {
+	b := w.bills[h.index]
+	if b == nil || b.life != h.life {
+		b = &bill{life: h.life, questions: map[uint64]*entry{}}
+		w.bills[h.index] = b
+	}
+	return b
+}
+
+func (b *bill) entry(id uint64) *entry {
+	e := b.questions[id]
+	if e == nil {
+		e = &entry{}
+		b.questions[id] = e
+		b.causes++ // when it is over, what it covered is let go
+	}
+	return e
+}
+
+// charge notes what a machine is told, which is all that it may have reason to
+// send something for.
+func (w *world) charge(h *host, ev node.Event) {
+	if w.unwatched {
+		return
+	}
+	b := w.bill(h)
+	switch ev := ev.(type) {
+	case node.Got:
+		switch m := ev.Message.(type) {
+		case wire.Question:
+			b.causes++
+			if q := w.server.sealed(m.Sealed); q != nil && m.Round > 0 {
+				e := b.entry(q.id)
+				e.rounds++
+				e.owed++
+			}
+		case wire.Answer:
+			b.causes++
+			e := b.entry(m.Question)
+			e.causes++
+			e.owed++
+		case wire.Ack:
+			b.causes++
+		}
+	case node.Up, node.Down, node.Knock, node.Failed, node.Registered, node.Evaluated:
+		b.causes++
+	}
+}
+
+// settleBill looks at a machine when its node has taken a step.
+func (w *world) settleBill(h *host) {
+	if w.unwatched {
+		return
+	}
+	b := w.bill(h)
+	front := chain.Conn(0)
+	for _, x := range h.conns {
+		if x.conn.ends[x.end].state == up && w.stands(x.conn.role) && w.sideOf(x) == chain.Fore {
+			front = x.conn.ends[x.end].num
+		}
+	}
+	if front == b.front {
+		return
+	}
+	b.front = front
+	for _, e := range b.questions {
+		e.moved = true
+	}
+}
+
+// stands reports whether a connection in this role leads to a neighbour.
+func (w *world) stands(r wire.Role) bool { return r != wire.Witness && r != wire.Backward }
+
+// billSent looks at what a machine sends.
+func (w *world) billSent(h *host, n chain.Conn, m wire.Message) {
+	if w.unwatched {
+		return
+	}
+	b := w.bill(h)
+	switch m := m.(type) {
+	case wire.Ack:
+		if b.receipts++; b.receipts > b.causes {
+			w.fail("I12: machine %v has sent %d receipts and had %d reasons", h, b.receipts, b.causes)
+		}
+	case wire.Question:
+		if q := w.server.sealed(m.Sealed); q != nil && n == b.front {
+			e := b.entry(q.id)
+			if e.asked++; !e.moved && e.asked > 1+e.rounds {
+				w.fail("I12: machine %v has sent question %d %d times on one link; it was asked again %d times", h, q.id, e.asked, e.rounds)
+			}
+		}
+	case wire.Answer:
+		if n == b.front {
+			b.answer(w, h, m)
+		}
+	}
+}
+
+func (b *bill) answer(w *world, h *host, m wire.Answer) {
+	e := b.entry(m.Question)
+	if e.answers++; e.moved {
+		return
+	}
+	if e.answers > 2+e.causes+e.rounds {
+		w.fail("I12: machine %v has sent %d answers to question %d on one link; %d came from behind, and it was asked again %d times",
+			h, e.answers, m.Question, e.causes, e.rounds)
+	}
+	if e.final && e.owed == 0 {
+		w.fail("I12: machine %v says more to question %d after its last word, although nothing new has come", h, m.Question)
+	}
+	if e.final {
+		e.owed--
+	}
+	if m.Final {
+		e.final, e.owed = true, 0
+	}
+}
+
+// sealed is the question that was sealed to these bytes.
+func (s *server) sealed(b []byte) *asked {
+	for _, q := range s.live {
+		if string(q.sealed) == string(b) {
+			return q
+		}
+	}
+	return nil
+}
