@@ -38,6 +38,8 @@ func TestAgain(t *testing.T) {
 	ta.Take(at(0.2), lanA, r)
 	ta.Gone(lanA, 6)
 	ta.Gone(lanA, 1) // is counted: stays so
+	ta.Take(at(1.6), lanA, r) // says nothing new
+	ta.Take(at(1.65), lanA, report("2 3", true))
 	expect(1.73, "") // 1.5 s and 40 ms after the last news
 	expect(1.75, "round 1 [7 8 9]")
 	expect(4.28, "") // one second longer

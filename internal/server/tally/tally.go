@@ -55,7 +55,7 @@ type count struct {
 	tainted  []answer.Bundle // counted; kept apart because they may be replaced
 	foreign  []answer.Report // waiting for their machines to register, oldest first
 
-	news  time.Time // when something was last heard, or asked again
+	news  time.Time // when something new was last heard, or it was asked again
 	round uint64    // how often it was asked again
 }
 
@@ -157,9 +157,13 @@ func (t *Tally) Take(now time.Time, lan netip.Prefix, r answer.Report) Verdict {
 
 func (t *Tally) take(now time.Time, c *count, r answer.Report) Verdict {
 	t.reports++
-	c.news = now
 	t.changed()
-	c.pending = c.pending.Union(r.Pending.Minus(r.Pending.Minus(c.expected)))
+	// News is only what was not known: who repeats himself must not keep us from
+	// asking again.
+	if more := r.Pending.Minus(r.Pending.Minus(c.expected)).Minus(c.pending); !more.Empty() {
+		c.pending = c.pending.Union(more)
+		c.news = now
+	}
 	b := r.Bundle
 	if b.Set.Empty() || b.Set.Within(c.counted) {
 		return Duplicate
@@ -171,6 +175,7 @@ func (t *Tally) take(now time.Time, c *count, r answer.Report) Verdict {
 		}
 		verdict = Replaced
 	}
+	c.news = now
 	c.counted = c.counted.Union(b.Set)
 	c.gone = c.gone.Minus(b.Set)
 	if b.Tainted {
