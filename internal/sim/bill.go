@@ -8,8 +8,9 @@ import (
 
 // A bill is what one life of a machine has sent and what it had reason to
 // (invariant I12): on a link that stands, each question goes once for each
-// round; an answer leaves once at first, once with the machine's own, and once
-// for each that comes from behind; and a receipt is for something that came.
+// round; an answer leaves once at first, once at last, once with the machine's
+// own, and once for each that comes from behind; and a receipt is for something
+// that came.
 type bill struct {
 	life      uint64
 	front     chain.Conn // the link in front
@@ -22,11 +23,13 @@ type bill struct {
 type entry struct {
 	moved   bool // the link is another than when the question came
 	rounds  int  // how often it came again
-	causes  int  // answers from behind
+	causes  int  // answers from behind, and the machine's own
 	asked   int  // times that it was sent in front
 	answers int  // … and answers to it
-	owed    int  // since the last word was said: what must still be passed on
-	final   bool
+	final   bool // the last word was said …
+	// … in this step, in which tainted bundles may come after it.
+	lastWord int
+	owed     int // what has come since, and must be passed on
 }
 
 func (w *world) bill(h *host) *bill {
@@ -73,7 +76,12 @@ func (w *world) charge(h *host, ev node.Event) {
 		case wire.Ack:
 			b.causes++
 		}
-	case node.Up, node.Down, node.Knock, node.Failed, node.Registered, node.Evaluated:
+	case node.Evaluated:
+		// A tainted one travels alone, and may be said after the last word.
+		e := b.entry(ev.Question)
+		e.causes++
+		e.owed++
+	case node.Up, node.Down, node.Knock, node.Failed, node.Registered:
 		b.causes++
 	}
 }
@@ -136,14 +144,14 @@ func (b *bill) answer(w *world, h *host, m wire.Answer) {
 		w.fail("I12: machine %v has sent %d answers to question %d on one link; %d came from behind, and it was asked again %d times",
 			h, e.answers, m.Question, e.causes, e.rounds)
 	}
-	if e.final && e.owed == 0 {
+	if e.final && e.owed == 0 && e.lastWord != w.events {
 		w.fail("I12: machine %v says more to question %d after its last word, although nothing new has come", h, m.Question)
 	}
-	if e.final {
+	if e.final && e.owed > 0 {
 		e.owed--
 	}
 	if m.Final {
-		e.final, e.owed = true, 0
+		e.final, e.owed, e.lastWord = true, 0, w.events
 	}
 }
 

@@ -21,26 +21,44 @@ type question struct {
 	round uint64     // how often the server has asked again
 	only  answer.Set // whom, the last time
 
-	own    own
-	again  bool          // computed anew: it may have been said before
-	direct bool          // the server waits for it, past the chain
-	mine   answer.Bundle // once own is ready, unless dropped to make room
-	size   int           // of mine, in bytes
+	mine mine // once own is ready, unless dropped to make room
+	size int  // of mine, in bytes
 
 	buf     *answer.Bundle // from behind, merged, not yet passed on; nil: nothing
 	room    int            // of its rows, in bytes
 	covers  []cover        // the reports that are in buf
 	seen    answer.Set     // everything that was ever in buf
 	pending answer.Set     // machines behind that compute, not yet told
-	upFirst bool           // the neighbour behind has said its first
-	upFinal bool           // … and its last
 
-	first  bool      // we have said our first on this link in front
-	final  bool      // … and our last
-	grid   int       // next grid point is Hold·2^grid
-	said   int       // reports since minute
-	minute time.Time // when said was last 0
-	last   time.Time // of our last report
+	minute time.Duration // after at: when said was last 0
+	last   time.Duration // … and our last report
+	said   int32         // reports since minute
+	grid   int32         // next grid point is Hold·2^grid
+
+	own     own
+	again   bool // computed anew: it may have been said before
+	direct  bool // the server waits for it, past the chain
+	upFirst bool // the neighbour behind has said its first
+	upFinal bool // … and its last
+	first   bool // we have said our first on this link in front
+	final   bool // … and our last
+}
+
+// mine is the machine's own answer: what makes a bundle of it, for it is kept as
+// long as the question lives. The zero mine is none.
+type mine struct {
+	rows   answer.Rows
+	counts answer.Counts
+	boxes  []answer.Box
+	slot   answer.Slot
+	there  bool
+}
+
+// bundle is the own answer as it travels.
+func (q *question) bundle() answer.Bundle {
+	b := answer.BundleOf(q.ID, q.mine.slot, q.mine.rows, q.mine.counts)
+	b.Mode, b.Boxes = q.Mode, q.mine.boxes
+	return b
 }
 
 func (s *Sweep) evaluated(now time.Time, ev Evaluated) {
@@ -52,7 +70,7 @@ func (s *Sweep) evaluated(now time.Time, ev Evaluated) {
 	if q.Mode != answer.Merged {
 		b = b.Boxed(q.Mode, ev.Box)
 	}
-	s.keep(q, b)
+	s.keep(q, mine{b.Rows, b.Counts, b.Boxes, s.slot, true}, b.Size())
 	if q.direct {
 		s.witness(q, b)
 	}
@@ -62,7 +80,7 @@ func (s *Sweep) evaluated(now time.Time, ev Evaluated) {
 		s.enqueue(b)
 		return
 	}
-	q.own, q.mine = ready, b
+	q.own = ready
 	q.skipGrid(now)
 }
 
@@ -71,15 +89,15 @@ func (s *Sweep) evaluated(now time.Time, ev Evaluated) {
 // new one.
 func (s *Sweep) saidOwn(q *question) {
 	if q.own = said; q.Mode != answer.Merged {
-		s.keep(q, answer.Bundle{})
+		s.keep(q, mine{}, 0)
 	}
 }
 
 // keep holds the own answer in case the server asks again. Older ones make
 // room for it, unless they have still to be said.
-func (s *Sweep) keep(q *question, b answer.Bundle) {
+func (s *Sweep) keep(q *question, m mine, size int) {
 	s.kept -= q.size
-	q.mine, q.size = b, b.Size()
+	q.mine, q.size = m, size
 	s.kept += q.size
 	for _, old := range s.live {
 		if s.kept <= keptMax {
@@ -87,7 +105,7 @@ func (s *Sweep) keep(q *question, b answer.Bundle) {
 		}
 		if old.own == said && old != q {
 			s.kept -= old.size
-			old.mine, old.size = answer.Bundle{}, 0
+			old.mine, old.size = mine{}, 0
 		}
 	}
 }
@@ -97,10 +115,10 @@ func (s *Sweep) keep(q *question, b answer.Bundle) {
 func (s *Sweep) again(q *question) {
 	switch {
 	case q.own != said:
-	case q.mine.Set.Empty():
+	case !q.mine.there:
 		s.compute(q)
 	default:
-		s.enqueue(q.mine)
+		s.enqueue(q.bundle())
 	}
 }
 
@@ -114,10 +132,10 @@ func (s *Sweep) compute(q *question) {
 // have said two things.
 func (s *Sweep) Said(id uint64) (rows answer.Rows, ok bool) {
 	q := s.find(id)
-	if q == nil || q.own != said || q.again || q.ID <= s.highest || q.mine.Set.Empty() {
+	if q == nil || q.own != said || q.again || q.ID <= s.highest || !q.mine.there {
 		return answer.Rows{}, false
 	}
-	return q.mine.Rows, true
+	return q.mine.rows, true
 }
 
 // direct gives the server what it could not get along the chain.
@@ -128,11 +146,11 @@ func (s *Sweep) direct(ids []uint64) {
 		case q == nil:
 		case q.own == running:
 			q.direct = true
-		case q.mine.Set.Empty():
+		case !q.mine.there:
 			q.direct = true
 			s.compute(q)
 		default:
-			s.witness(q, q.mine)
+			s.witness(q, q.bundle())
 		}
 	}
 }
@@ -160,7 +178,7 @@ func (s *Sweep) due(now time.Time, q *question) bool {
 			age >= q.Hold && (!s.behind || q.upFinal) ||
 			age >= q.Hold+stuck
 	}
-	if q.said >= reportsMax && now.Before(q.last.Add(reportsGap)) {
+	if q.said >= reportsMax && now.Sub(q.at) < q.last+reportsGap {
 		return false
 	}
 	return q.waits(s.complete(q)) && (q.own != ready || q.buf != nil || !q.pending.Empty() ||
@@ -191,18 +209,18 @@ func (s *Sweep) say(now time.Time, q *question) {
 	case q.own == running && !q.first && !q.again:
 		q.pending.Add(s.slot)
 	case q.own == ready && q.buf == nil:
-		r.Bundle = q.mine
-	case q.own == ready && q.buf.Set.Overlaps(q.mine.Set):
-		s.enqueue(q.mine) // somebody behind claims our slot
+		r.Bundle = q.bundle()
+	case q.own == ready && q.buf.Set.Has(q.mine.slot):
+		s.enqueue(q.bundle()) // somebody behind claims our slot
 	case q.own == ready:
-		if sum, fits := answer.Fit(s.lim, *q.buf, q.mine); fits {
+		if sum, fits := answer.Fit(s.lim, *q.buf, q.bundle()); fits {
 			r.Bundle = sum
 		} else {
-			s.line(q.mine)
+			s.line(q.bundle())
 		}
 	}
 	if q.own == ready {
-		q.seen = q.seen.Union(q.mine.Set)
+		q.seen = q.seen.Union(answer.SetOf(q.mine.slot))
 		s.saidOwn(q)
 	}
 	r.Pending = q.pending
@@ -210,11 +228,12 @@ func (s *Sweep) say(now time.Time, q *question) {
 	s.room -= q.room
 	q.buf, q.room, q.covers, q.pending = nil, 0, nil, answer.Set{}
 	q.first, q.final = true, q.final || r.Final
-	if !now.Before(q.minute.Add(reportsReset)) {
-		q.minute, q.said = now, 0
+	age := now.Sub(q.at)
+	if age >= q.minute+reportsReset {
+		q.minute, q.said = age, 0
 	}
 	q.said++
-	q.last = now
+	q.last = age
 	q.skipGrid(now)
 	s.send(now, r, covers)
 }

@@ -363,7 +363,7 @@ func (s *Sweep) Deadline() time.Time {
 		case !q.first:
 			at(q.at.Add(q.Hold + stuck))
 		case q.said >= reportsMax && q.waits(s.complete(q)):
-			at(q.last.Add(reportsGap))
+			at(q.at.Add(q.last + reportsGap))
 		case q.own == ready:
 			at(q.gridPoint())
 		}
@@ -457,7 +457,7 @@ func (s *Sweep) ask(now time.Time, ev Asked) {
 	if len(s.live) == liveMax {
 		s.makeRoom()
 	}
-	q := &question{Question: in, at: now, minute: now, round: ev.Round, only: ev.Only}
+	q := &question{Question: in, at: now, round: ev.Round, only: ev.Only}
 	s.live = append(s.live, q)
 	s.passOn(now, q, ev.From)
 	if s.past != nil && slices.Contains(s.past.elsewhere, q.ID) {
@@ -481,7 +481,7 @@ func (s *Sweep) forget(i int) {
 	q := s.live[i]
 	s.release(q.covers)
 	s.room -= q.room
-	s.keep(q, answer.Bundle{})
+	s.keep(q, mine{}, 0)
 	s.live = slices.Delete(s.live, i, i+1)
 	p := s.remember()
 	if len(p.gone) < goneMax {

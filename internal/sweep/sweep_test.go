@@ -297,7 +297,7 @@ func (r *rig) questionEvents() map[string]func(*rapid.T) {
 		"forget what was kept": func(t *rapid.T) {
 			for _, q := range r.s.live {
 				if q.own == said {
-					q.mine, q.size = answer.Bundle{}, 0
+					q.mine, q.size = mine{}, 0
 				}
 			}
 			r.s.kept = 0

@@ -41,7 +41,7 @@ func (t *Tally) TakeEach(now time.Time, lan netip.Prefix, r answer.Report, each 
 			rows = append(rows, b.Rows)
 		}
 	}
-	if verdict == Foreign || len(rows) > 0 {
+	if len(rows) > 0 {
 		c.news = now
 	}
 	if len(rows) == 0 {
