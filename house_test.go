@@ -58,7 +58,7 @@ const imports = `
 	  server/api      : question plan sensor value expr answer boundary endpoint fault server/store server/tally
 	  server          : server/dispatch server/roster server/tally server/store wire box link plan question sensor answer boundary seal trust endpoint fault
 
-	  sim  : node chain sweep wire answer box endpoint seal server/dispatch server/roster server/tally
+	  sim  : node chain sweep wire answer boundary box endpoint seal server/dispatch server/roster server/tally
 	  cli  : value sensor answer boundary fault
 	  demo :
 	  lab  : demo trust fault

@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"bytes"
+	"slices"
+
 	"catenary/internal/chain"
 	"catenary/internal/node"
 	"catenary/internal/wire"
@@ -17,6 +20,17 @@ type bill struct {
 	questions map[uint64]*entry
 	causes    int // of receipts: answers and questions from behind, receipts from in front, links
 	receipts  int
+
+	sent, acked uint64 // numbers of its last answer, and of the last that was received
+}
+
+// windowMax is how many answers of a machine may be under way, less one: the
+// others wait.
+const windowMax = 31
+
+// crowded reports whether answers may wait because of their size.
+func (w *world) crowded() bool {
+	return slices.ContainsFunc(w.server.live, func(q *asked) bool { return q.kind == crowd })
 }
 
 // An entry is one question on the link in front.
@@ -75,6 +89,7 @@ func (w *world) charge(h *host, ev node.Event) {
 			e.owed++
 		case wire.Ack:
 			b.causes++
+			b.acked = max(b.acked, m.Seq)
 		}
 	case node.Evaluated:
 		// A tainted one travels alone, and may be said after the last word.
@@ -131,6 +146,7 @@ func (w *world) billSent(h *host, n chain.Conn, m wire.Message) {
 	case wire.Answer:
 		if n == b.front {
 			b.answer(w, h, m)
+			b.sent = m.Seq
 		}
 	}
 }
@@ -144,7 +160,8 @@ func (b *bill) answer(w *world, h *host, m wire.Answer) {
 		w.fail("I12: machine %v has sent %d answers to question %d on one link; %d came from behind, and it was asked again %d times",
 			h, e.answers, m.Question, e.causes, e.rounds)
 	}
-	if e.final && e.owed == 0 && e.lastWord != w.events {
+	late := b.sent-b.acked >= windowMax // it had to wait
+	if e.final && e.owed == 0 && e.lastWord != w.events && !late && !w.crowded() {
 		w.fail("I12: machine %v says more to question %d after its last word, although nothing new has come", h, m.Question)
 	}
 	if e.final && e.owed > 0 {
@@ -157,8 +174,8 @@ func (b *bill) answer(w *world, h *host, m wire.Answer) {
 
 // sealed is the question that was sealed to these bytes.
 func (s *server) sealed(b []byte) *asked {
-	for _, q := range s.live {
-		if string(q.sealed) == string(b) {
+	for _, q := range slices.Backward(s.asked) {
+		if bytes.Equal(q.sealed, b) {
 			return q
 		}
 	}

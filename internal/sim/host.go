@@ -236,6 +236,9 @@ func (w *world) take(h *host, x happening) {
 // drop forgets a connection.
 func (h *host) drop(c *conn) {
 	h.conns = slices.DeleteFunc(h.conns, func(x held) bool { return x.conn == c })
+	if n := len(h.conns); n <= 2 && cap(h.conns) > 2 {
+		h.conns = append(make([]held, 0, 2), h.conns...) // what is left may last
+	}
 }
 
 // door takes who knocks out of those who wait.
@@ -361,7 +364,9 @@ func (w *world) evaluate(h *host, ef node.Evaluate) {
 	h.evaluated = append(h.evaluated, q.id)
 	w.note(markEffect, h, q.id, nil)
 	life := h.life
-	w.after(w.weather.sensor(w, h), func() {
+	takes := w.weather.sensor(w, h)
+	q.slowest = max(q.slowest, takes)
+	w.after(takes, func() {
 		if h.life == life {
 			rows, counts := q.answerOf(h)
 			w.tell(h, happening{event: node.Evaluated{

@@ -23,6 +23,7 @@ type asked struct {
 	naive       answer.Rows             // of every report, under [Control].NoSetRule
 	counted     map[*host]time.Duration // when each machine was first counted
 	taken       []taken                 // what was counted when, in an unwatched world
+	slowest     time.Duration           // sensor
 }
 
 // taken is a report that was counted.

@@ -83,7 +83,7 @@ const (
 	lanMax    = 1 << 16
 	// scaleMemory is what a large world may use before its garbage is collected
 	// in haste: a process of 4 GB has room for it and for its own code.
-	scaleMemory = 3700 << 20
+	scaleMemory = 3750 << 20
 	// largeMin is how many machines make it worth while to wait for that.
 	largeMin = 100_000
 	// stageEvery is how often somebody is told, by the clock on the wall.
@@ -168,6 +168,9 @@ func (w *world) addLANs(machines, size int) {
 // apart gives each LAN its own queue. Nothing has happened yet.
 func (w *world) apart(size int) {
 	w.sites = &sites{size: size, wan: w.weather.wanMin, queues: make([]queue, 2+(len(w.hosts)-1)/size)}
+	for i := range w.sites.queues {
+		w.sites.queues[i].timers = make([]timer, 0, size)
+	}
 	w.sites.queues[0] = *w.todo
 	w.todo = &w.sites.queues[0]
 }

@@ -37,8 +37,12 @@ const (
 	// leadersPerSecond is how many leaders may come back in a second after all
 	// have lost the server: a handshake costs it 0.3 ms.
 	leadersPerSecond = 2000
-	spreadMin        = 10 * time.Millisecond
-	spreadMax        = 30 * time.Second
+	// A question is under way in a chain for wayMin, and for as long as it takes
+	// to cross it ways times: less if nothing is lost.
+	wayMin    = time.Second
+	ways      = 2
+	spreadMin = 10 * time.Millisecond
+	spreadMax = 30 * time.Second
 )
 
 // A Line is the connection of a leader, by the number that the host gives it.
@@ -444,12 +448,23 @@ func (d *Desk) Register(now time.Time, place endpoint.Place, pl roster.Placement
 		}
 	}
 	for _, q := range d.unknown(known, replyBytes) {
-		news.Questions = append(news.Questions, q.Sealed)
+		if !d.underWay(now, q, pl) {
+			news.Questions = append(news.Questions, q.Sealed)
+		}
 	}
 	if pl.New {
 		d.hint(place, pl)
 	}
 	return news, d.out
+}
+
+// underWay reports whether the chain may just be bringing a question to a client.
+// If it had it from here it would hand it on, far ahead of the others, and the
+// answers behind it would then follow in pieces: a chain of 250 on slow links has
+// five clients that register while a question passes.
+func (d *Desk) underWay(now time.Time, q *question, pl roster.Placement) bool {
+	stands := !pl.New && !pl.Moved && !pl.Alone
+	return stands && now.Sub(q.Issued) < wayMin+ways*d.roster.Crossing(pl.LAN)
 }
 
 // settle decides where a client that has moved is counted, and reports whether

@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -31,12 +32,14 @@ const (
 
 // A lan is the clients of one LAN.
 type lan struct {
+	key      netip.Prefix
 	segments []*segment // in the order of the chain; there is always one
 	alone    map[endpoint.ID]entry
 	size     int // clients, alone or not
 	slots    slots
 	reports  int           // since the time of a hop was taken
 	trip     time.Duration // from client to neighbour and back; 0: unknown
+	most     int           // clients of one chain, if that does not depend on trip; or 0
 }
 
 // A segment is the clients of one chain: those from a place on until the next
@@ -53,8 +56,9 @@ type entry struct {
 	trip  time.Duration // to the neighbour in front and back; 0: unknown
 }
 
-func newLAN() *lan {
+func newLAN(key netip.Prefix, most int) *lan {
 	return &lan{
+		key: key, most: most,
 		segments: []*segment{{}}, alone: map[endpoint.ID]entry{},
 		slots: slots{resting: map[endpoint.ID]rest{}},
 	}
@@ -219,7 +223,10 @@ func (l *lan) join(s int) {
 
 // longest is how many clients one chain may have.
 func (l *lan) longest() int {
-	if l.trip == 0 {
+	switch {
+	case l.most > 0:
+		return l.most
+	case l.trip == 0:
 		return chainMax
 	}
 	const ways = 2 // a trip goes there and back

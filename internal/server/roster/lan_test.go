@@ -62,11 +62,11 @@ func checkShape(t failer, r *Roster) {
 					s+1 < len(l.segments) && e.place.Compare(l.segments[s+1].from) >= 0 {
 					t.Fatalf("%v stands in segment %d of %v, out of order or bounds", e.place, s, key)
 				}
-				once(e.place.ID, e.slot, spot{key, e.place, false})
+				once(e.place.ID, e.slot, spot{l, e.place, false})
 			}
 		}
 		for id, e := range l.alone {
-			once(id, e.slot, spot{key, e.place, true})
+			once(id, e.slot, spot{l, e.place, true})
 		}
 		if size != l.size || !used.Equal(l.slots.used) {
 			t.Fatalf("%v has %d clients with the slots %v, and says %d and %v", key, size, used, l.size, l.slots.used)
@@ -218,6 +218,20 @@ func TestLongest(t *testing.T) {
 	} {
 		if got := (&lan{trip: tt.trip}).longest(); got != tt.want {
 			t.Errorf("there and back %v: %d, want %d", tt.trip, got, tt.want)
+		}
+	}
+}
+
+// TestCut: a length that is fixed holds whatever a hop takes.
+func TestCut(t *testing.T) {
+	for most, want := range map[int]int{20: 19, 2 * chainMax: 1} {
+		r := New(wide)
+		r.Cut(most)
+		for n := range 200 {
+			mustRegister(t, r, start, host(n))
+		}
+		if n := r.Chains(); n != want {
+			t.Errorf("200 clients stand in %d chains of at most %d, want %d", n, most, want)
 		}
 	}
 }

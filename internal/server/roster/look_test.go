@@ -45,7 +45,7 @@ func checkLook(t *rapid.T, r *Roster) {
 	}
 	for _, s := range all {
 		at := r.where[s.Place.ID]
-		if at != (spot{s.LAN, s.Place, s.Alone}) {
+		if at != (spot{r.lans[s.LAN], s.Place, s.Alone}) {
 			t.Fatalf("%+v is seen of what is %+v", s, at)
 		}
 		if s.Alone {

@@ -85,11 +85,12 @@ type Roster struct {
 	where  map[endpoint.ID]spot
 	left   map[endpoint.ID]Seat // of who is not registered: its last seat, while its slot rests
 	avoid  map[endpoint.ID][]shun
+	most   int // clients of one chain, if they are to be counted; or 0
 }
 
 // A spot is where a registered client is to be found.
 type spot struct {
-	lan   netip.Prefix
+	lan   *lan
 	place endpoint.Place
 	alone bool
 }
@@ -103,9 +104,14 @@ type shun struct {
 // New returns an empty roster.
 func New(b boundary.Boundaries) *Roster {
 	return &Roster{
-		b, map[netip.Prefix]*lan{}, map[endpoint.ID]spot{}, map[endpoint.ID]Seat{}, map[endpoint.ID][]shun{},
+		bounds: b, lans: map[netip.Prefix]*lan{}, where: map[endpoint.ID]spot{},
+		left: map[endpoint.ID]Seat{}, avoid: map[endpoint.ID][]shun{},
 	}
 }
+
+// Cut fixes how many clients one chain may have, whatever a hop takes. It is for
+// an empty roster.
+func (r *Roster) Cut(most int) { r.most = most }
 
 // A Claim is what a client says of itself when it registers, and how it is seen.
 type Claim struct {
@@ -128,13 +134,13 @@ func (r *Roster) Register(now time.Time, c Claim) (pl Placement, ok bool) {
 	}
 	id, area := e.place.ID, r.bounds.Find(c.Observed, e.place.Addr.Addr())
 	at, known := r.where[id]
-	if known && at.lan != area.LAN {
+	if known && at.lan.key != area.LAN {
 		r.remove(now, id)
 		known = false
 	}
 	l := r.lans[area.LAN]
 	if l == nil {
-		l = newLAN()
+		l = newLAN(area.LAN, r.most)
 		r.lans[area.LAN] = l
 	}
 	if known {
@@ -152,7 +158,7 @@ func (r *Roster) Register(now time.Time, c Claim) (pl Placement, ok bool) {
 			pl.Old = old
 		}
 	}
-	r.where[id] = spot{area.LAN, e.place, area.Alone}
+	r.where[id] = spot{l, e.place, area.Alone}
 	if area.Alone {
 		pl.From, pl.Until = e.place, e.place
 	} else {
@@ -195,10 +201,10 @@ func (r *Roster) avoided(now time.Time, id endpoint.ID, unreachable []endpoint.I
 
 func (r *Roster) remove(now time.Time, id endpoint.ID) {
 	at := r.where[id]
-	l := r.lans[at.lan]
+	l := at.lan
 	slot := l.drop(at).slot
 	l.slots.rest(id, slot, now.Add(slotRest))
-	r.left[id] = Seat{at.lan, slot}
+	r.left[id] = Seat{l.key, slot}
 	delete(r.where, id)
 	delete(r.avoid, id)
 }
@@ -252,7 +258,7 @@ func (r *Roster) Restore(now time.Time, list []Held) {
 	for _, h := range slices.Backward(rests) { // what ends first comes first
 		l := r.lans[h.Seat.LAN]
 		if l == nil {
-			l = newLAN()
+			l = newLAN(h.Seat.LAN, r.most)
 			r.lans[h.Seat.LAN] = l
 		}
 		l.slots.rest(h.ID, h.Seat.Slot, now.Add(StaleAfter+slotRest-list[0].Seen.Sub(h.Seen)))
@@ -270,7 +276,10 @@ func (r *Roster) Boundaries() boundary.Boundaries { return r.bounds }
 // LAN returns the LAN in which the client is registered.
 func (r *Roster) LAN(id endpoint.ID) (netip.Prefix, bool) {
 	at, ok := r.where[id]
-	return at.lan, ok
+	if !ok {
+		return netip.Prefix{}, false
+	}
+	return at.lan.key, true
 }
 
 // Speaks returns the LAN whose slots a client means: where it is registered, or
@@ -278,7 +287,7 @@ func (r *Roster) LAN(id endpoint.ID) (netip.Prefix, bool) {
 // be placed.
 func (r *Roster) Speaks(place endpoint.Place, observed netip.Addr) netip.Prefix {
 	if at, ok := r.where[place.ID]; ok {
-		return at.lan
+		return at.lan.key
 	}
 	if seat, ok := r.left[place.ID]; ok {
 		return seat.LAN
@@ -356,17 +365,28 @@ func (r *Roster) Seat(id endpoint.ID) (Seat, bool) {
 		seat, left := r.left[id]
 		return seat, left
 	}
-	l := r.lans[at.lan]
+	l := at.lan
 	if at.alone {
-		return Seat{at.lan, l.alone[id].slot}, true
+		return Seat{l.key, l.alone[id].slot}, true
 	}
 	s, i, _ := l.find(at.place)
-	return Seat{at.lan, l.segments[s].entries[i].slot}, true
+	return Seat{l.key, l.segments[s].entries[i].slot}, true
 }
 
 // hopUsual is the one-way time of a hop where it is not known: that of a wired
 // LAN, with processing.
 const hopUsual = time.Millisecond
+
+// Crossing is how long a message takes through the longest chain of a LAN.
+func (r *Roster) Crossing(key netip.Prefix) time.Duration {
+	most := 0
+	if l := r.lans[key]; l != nil {
+		for s := range l.segments {
+			most = max(most, l.length(s))
+		}
+	}
+	return time.Duration(most) * r.Hop(key)
+}
 
 // Hop is the one-way time between two neighbours of a LAN.
 func (r *Roster) Hop(key netip.Prefix) time.Duration {
