@@ -123,21 +123,23 @@ func (s *site) letter(t testing.TB, m answer.Mode) wire.Letter {
 			t.Fatal(err)
 		}
 	}
-	for _, sealed := range s.speaker(t).comes().Questions {
-		payload, err := ring.Open(time.Now(), seal.Question, sealed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l, err := wire.DecodeLetter(payload)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if l.Question == id {
-			return l
-		}
+	var sealed []byte
+	err = s.do(t.Context(), func(h *hub) {
+		q, _ := h.desk.Question(id)
+		sealed = q.Sealed
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("the question is not given to who registers")
-	return wire.Letter{}
+	payload, err := ring.Open(time.Now(), seal.Question, sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := wire.DecodeLetter(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // deliver hands a bundle to the server and waits for its receipt.

@@ -118,19 +118,31 @@ func (w *world) distance(h *host, p chain.Peer) int {
 	return max(d, -d)
 }
 
-// aloneMax is how long a side may be alone although the server can be reached:
-// the longest back-off, and then every candidate dialled in vain.
-const aloneMax = 60*time.Second + 11*3*time.Second
+const (
+	// aloneMax is how long a side may be alone although the server can be
+	// reached: peers and server are dialled beside each other, and a dial may take
+	// its time in vain.
+	aloneMax = 10 * time.Second
+	// backOffMax is how long a machine may wait that could reach nobody, the
+	// server included, before it tries again.
+	backOffMax = 60*time.Second + aloneMax
+)
 
+// checkNotAlone: I7, who can reach the server has somebody on each side, at
+// least the server: questions from behind, a way for answers in front.
 func (w *world) checkNotAlone(h *host) {
 	for s := range chain.Side(2) {
-		if w.server.down || !w.reaches(h) || h.node.Neighbour(s) != chain.Nobody {
+		if h.node.Neighbour(s) != chain.Nobody || h.free > w.now || w.now-w.restored < backOffMax || !w.registered(h) {
 			h.alone[s] = w.now
-		} else if w.now-h.alone[s] > aloneMax+clockMax {
-			w.fail("machine %v is alone on its %v side since %v", h, s, h.alone[s])
+		} else if w.now-h.alone[s] > aloneMax && w.reaches(h) && !w.server.down {
+			w.fail("I7: machine %v is alone on its %v side since %v", h, s, h.alone[s])
 		}
 	}
 }
+
+// registered reports whether the machine has been placed in its chain since its
+// start.
+func (w *world) registered(h *host) bool { return w.server.machines[h.index].incarnation == h.life }
 
 // checkTaken looks at a question after each report that the server takes.
 func (w *world) checkTaken(q *asked, from *leader, v tally.Verdict) {

@@ -71,6 +71,7 @@ func (w *world) turnWay(y way, by int) {
 	}
 	if f.drops[y] += by; f.drops[y] == 0 {
 		delete(f.drops, y)
+		w.restored = w.now
 	}
 	for _, h := range []*host{y.from, y.to} {
 		if h == nil {
@@ -256,6 +257,6 @@ func (w *world) suspend(h *host, d time.Duration) {
 
 func (w *world) wake(h *host) {
 	w.say(h, "--", "wakes")
-	h.asleep, h.since = false, w.now
+	h.asleep, h.since, w.restored = false, w.now, w.now
 	h.alone = [2]time.Duration{w.now, w.now}
 }

@@ -243,7 +243,7 @@ func (w *world) stranger() {
 	q := w.server.ask(census, time.Hour)
 	w.run(answerTime)
 	w.checkAnswered(q)
-	h.cutOff = false
+	h.cutOff, w.restored = false, w.now
 	w.run(registerMax)
 	w.checkAnswered(q)
 }

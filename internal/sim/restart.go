@@ -41,7 +41,7 @@ func (s *server) restart(takes time.Duration) {
 	}
 	s.w.after(takes, func() {
 		s.w.say(nil, "--", "the server starts")
-		s.down, s.began, s.awaited = false, s.w.now, awaited(held)
+		s.down, s.began, s.w.restored, s.awaited = false, s.w.now, s.w.now, awaited(held)
 		s.roster = roster.New(roster.DefaultBoundaries)
 		s.roster.Restore(s.now(), held)
 		s.desk = dispatch.New(s.roster, s.desk.Highest())

@@ -196,7 +196,7 @@ func (w *world) mishap(h *host, left time.Duration) {
 				w.after(w.upto(silentTime), func() { w.cut(x.conn) })
 			}
 		}
-		w.after(w.upto(left)+1, func() { h.cutOff = false })
+		w.after(w.upto(left)+1, func() { h.cutOff, w.restored = false, w.now })
 	case 3:
 		w.say(h, "--", "is halted")
 		h.free = max(h.free, w.now+w.upto(10*time.Second))
@@ -337,7 +337,7 @@ func (w *world) ensureOne() {
 func (w *world) clear() {
 	clear(w.walls)
 	w.clearWays()
-	w.cleared = w.now
+	w.cleared, w.restored = w.now, w.now
 	for _, h := range w.hosts {
 		h.cutOff = false
 	}

@@ -44,7 +44,8 @@ type world struct {
 	closed  time.Duration
 	healed  []time.Duration // how long the chains took to stand in order after bad luck
 
-	cleared        time.Duration // when bad luck last ended
+	cleared        time.Duration // when all bad luck last ended
+	restored       time.Duration // when somebody could last reach again who could not
 	calm           bool          // nothing is slow or broken
 	events, faults int
 	sum            sums
