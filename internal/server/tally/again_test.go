@@ -37,7 +37,7 @@ func TestAgain(t *testing.T) {
 	r.Pending = set("5")
 	ta.Take(at(0.2), lanA, r)
 	ta.Gone(lanA, 6)
-	ta.Gone(lanA, 1) // is counted: stays so
+	ta.Gone(lanA, 1)          // is counted: stays so
 	ta.Take(at(1.6), lanA, r) // says nothing new
 	ta.Take(at(1.65), lanA, report("2 3", true))
 	expect(1.73, "") // 1.5 s and 40 ms after the last news
