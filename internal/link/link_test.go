@@ -224,7 +224,7 @@ func TestMalformedFrame(t *testing.T) {
 		"answer of nobody": {wire.Append(nil, wire.Answer{Report: answer.Report{
 			Bundle: answer.Bundle{Tainted: true},
 		}}), "rows of nobody"},
-		"reference to nothing": {[]byte{0, 0, 0, 14, byte(wire.KindAnswer), 1<<3 | 0, 1, 6<<3 | 2, 3, 1, 0, 0, 12<<3 | 2, 4, 2<<3 | 0, 1, 4<<3 | 0, 1}, "has not crossed"},
+		"reference to nothing": {[]byte{0, 0, 0, 14, byte(wire.KindAnswer), 1 << 3, 1, 6<<3 | 2, 3, 1, 0, 0, 12<<3 | 2, 4, 2 << 3, 1, 4 << 3, 1}, "has not crossed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -148,6 +148,9 @@ func (n *Node) knock(now time.Time, k Knock) {
 	case h.LAN != n.reg.lan:
 		// Its slots mean other machines than ours. One of us learns that it has
 		// moved when it registers.
+		if n.reg.lan == 0 {
+			n.postpone(h)
+		}
 		n.emit(Refuse{k.Conn, wire.Refused{Reason: wire.TryLater, Text: "this client is in another LAN"}})
 		return
 	case h.Role == wire.Backward:
@@ -163,6 +166,29 @@ func (n *Node) knock(now time.Time, k Knock) {
 	}
 	n.greeted = append(n.greeted, greeting{k.Conn, h.Place.ID, h.Incarnation, h.Heard, h.Known})
 	n.stepChain(now, chain.Knock{Conn: k.Conn, Side: side, Peer: h.Place, Suspects: h.Suspects})
+}
+
+// postpone remembers who has knocked before this node knew its LAN. Machines that
+// start together know of each other one by one: who was told of us may have been
+// the later one to register, and nobody else tells us of it.
+func (n *Node) postpone(h wire.Hello) {
+	if d := n.owe(); len(d.early) < earlyMax {
+		d.early = append(d.early, h)
+	}
+}
+
+// welcome turns to those who knocked too early, now that the LAN is known.
+func (n *Node) welcome() {
+	d := n.debts
+	if d == nil {
+		return
+	}
+	for _, h := range d.early {
+		if h.LAN == n.reg.lan {
+			n.todo = append(n.todo, chain.Hint{Place: h.Place})
+		}
+	}
+	d.early = nil
 }
 
 func (n *Node) refuse(ef chain.Refuse) {

@@ -165,6 +165,7 @@ const (
 	// times, and a peer that says more is lying.
 	roundMax = 16
 	goneMax  = 32 // dead clients that wait to be named to the server
+	earlyMax = 8  // clients that knocked too early and are remembered
 )
 
 // A Node is one client's protocol state.
@@ -186,12 +187,13 @@ type Node struct {
 	out      []Effect
 }
 
-// debts are what a node owes to the server, which is rarely anything.
+// debts are what a node owes to the server, or to others, which is rarely anything.
 type debts struct {
 	gone    []endpoint.ID // dead clients to be named when somebody is in front
 	keyless []uint64      // questions that wait for a registration key
 	audits  []wire.Audit  // to be answered with the next registration
 	named   []endpoint.ID // who was said to be unreachable, and is not listed again
+	early   []wire.Hello  // of who knocked before this node knew its LAN
 }
 
 // owe returns the debts, to add to them.
@@ -204,7 +206,7 @@ func (n *Node) owe() *debts {
 
 // pay lets go of debts that are paid.
 func (n *Node) pay() {
-	if d := n.debts; d != nil && len(d.gone)+len(d.keyless)+len(d.audits)+len(d.named) == 0 {
+	if d := n.debts; d != nil && len(d.gone)+len(d.keyless)+len(d.audits)+len(d.named)+len(d.early) == 0 {
 		n.debts = nil
 	}
 }

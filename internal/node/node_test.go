@@ -489,3 +489,52 @@ func TestNotes(t *testing.T) {
 		}
 	}
 }
+
+// TestKnockTooEarly: who knocks before the node has registered is refused, and
+// dialled as soon as the node knows that both are in one LAN.
+func TestKnockTooEarly(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		from     byte
+		lan      uint64
+		role     wire.Role
+		reply    uint64
+		dialled  bool
+		knocks   int
+		wantLeft int
+	}{
+		{"from in front", 7, 1, wire.Ahead, 1, true, 1, 1},
+		{"from behind", 3, 1, wire.Behind, 1, true, 1, 1},
+		{"often", 7, 1, wire.Ahead, 1, true, 3 * earlyMax, earlyMax},
+		{"from another LAN", 7, 2, wire.Ahead, 1, false, 1, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, 1)
+			r.step(Tick{})
+			for range tt.knocks {
+				r.conns += 2
+				hello := wire.Hello{Version: wire.Version, Role: tt.role, Place: place(tt.from), LAN: tt.lan}
+				if out := of[Refuse](r.step(Knock{r.conns, hello})); len(out) != 1 || out[0].Reply.Reason != wire.TryLater {
+					t.Fatalf("the knock is answered by %+v", out)
+				}
+			}
+			if n := len(r.node.debts.early); n != tt.wantLeft {
+				t.Errorf("%d knocks are remembered, want %d", n, tt.wantLeft)
+			}
+			m := r.reply()
+			m.LAN = tt.reply
+			all := r.step(Registered{m})
+			for range 4 { // one after the other, nearest first
+				r.now = r.node.Deadline()
+				all = append(all, r.step(Tick{})...)
+			}
+			dialled := slices.ContainsFunc(of[Dial](all), func(d Dial) bool { return d.Peer == chain.PeerAt(place(tt.from)) })
+			if dialled != tt.dialled {
+				t.Errorf("dials who knocked: %v", dialled)
+			}
+			if r.node.debts != nil {
+				t.Errorf("still remembers %+v", r.node.debts)
+			}
+		})
+	}
+}

@@ -178,6 +178,7 @@ func (n *Node) registered(now time.Time, m wire.Registered) {
 		n.stepChain(now, chain.Peers{
 			Back: m.Back, Fore: m.Fore, From: m.From, Until: m.Until, Spread: m.Spread, Moved: moved, Took: took,
 		})
+		n.welcome()
 	}
 	for _, q := range m.Questions {
 		if err := n.question(now, 0, wire.Question{Sealed: q}, sweep.FromServer); err != nil {

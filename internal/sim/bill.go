@@ -68,7 +68,7 @@ func (b *bill) entry(id uint64) *entry {
 // charge notes what a machine is told, which is all that it may have reason to
 // send something for.
 func (w *world) charge(h *host, ev node.Event) {
-	if w.unwatched {
+	if w.unwatched || w.control != (Control{}) {
 		return
 	}
 	b := w.bill(h)
@@ -103,7 +103,7 @@ func (w *world) charge(h *host, ev node.Event) {
 
 // settleBill looks at a machine when its node has taken a step.
 func (w *world) settleBill(h *host) {
-	if w.unwatched {
+	if w.unwatched || w.control != (Control{}) {
 		return
 	}
 	b := w.bill(h)
@@ -127,7 +127,7 @@ func (w *world) stands(r wire.Role) bool { return r != wire.Witness && r != wire
 
 // billSent looks at what a machine sends.
 func (w *world) billSent(h *host, n chain.Conn, m wire.Message) {
-	if w.unwatched {
+	if w.unwatched || w.control != (Control{}) {
 		return
 	}
 	b := w.bill(h)

@@ -19,6 +19,17 @@ type Control struct {
 	NoAgain   bool // the server does not ask again
 }
 
+// String is the control as ParseControl reads it.
+func (c Control) String() string {
+	var names []string
+	for i, on := range []bool{c.NoSetRule, c.NoTaint, c.NoCustody, c.NoAgain} {
+		if on {
+			names = append(names, ControlNames[i])
+		}
+	}
+	return strings.Join(names, ",")
+}
+
 // ControlNames are what ParseControl takes.
 var ControlNames = []string{"no-set-rule", "no-taint", "no-custody", "no-again"}
 

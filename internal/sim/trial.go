@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"catenary/internal/endpoint"
+	"catenary/internal/server/tally"
 )
 
 // A TrialReport is what happened in one trial.
@@ -17,18 +18,18 @@ type TrialReport struct {
 	Faults    int
 	Events    int // steps of all nodes
 	Questions int
-	Doubled   int             // contributions counted beyond one for each machine, at the worst moment
-	Missing   int             // machines that should have been counted and were not, over all questions
-	Took      []time.Duration // of each question, until every machine that it had to count was counted
-	Asked     int             // questions that the server asked again
-	Direct    int             // machines that it asked directly
-	Witnesses int             // answers given directly
-	Verdicts  [5]int          // what became of the reports, by tally.Verdict
+	Doubled   int                    // contributions counted beyond one for each machine, at the worst moment
+	Missing   int                    // machines that should have been counted and were not, over all questions
+	Took      []time.Duration        // of each question, until every machine that it had to count was counted
+	Asked     int                    // questions that the server asked again
+	Direct    int                    // machines that it asked directly
+	Witnesses int                    // answers given directly
+	Verdicts  [tally.Foreign + 1]int // what became of the reports
 	Hash      uint64
 }
 
 const (
-	// trialFaults is how long before and after a question's asking bad luck
+	// trialBefore and trialAfter are how long before and after a question's asking bad luck
 	// strikes: answers travel for a fraction of a second, and a machine that was
 	// lost a little before may not have been missed yet.
 	trialBefore = 2 * time.Second

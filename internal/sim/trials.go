@@ -1,0 +1,107 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"catenary/internal/server/tally"
+)
+
+// Trials are many small worlds, each with its own seed.
+type Trials struct {
+	From, Count uint64
+	Workers     int // worlds at a time
+	Control     Control
+}
+
+// A TrialsReport is what happened in them all.
+type TrialsReport struct {
+	Control  Control
+	Trials   int
+	Wall     time.Duration
+	Sum      TrialReport // of the counts; Took is in order
+	Replaced int
+	Refused  int
+}
+
+// Run plays the trials. It ends with the first that breaks a law.
+func (t Trials) Run(ctx context.Context) (TrialsReport, error) {
+	sum := TrialsReport{Control: t.Control}
+	began := time.Now()
+	var mu sync.Mutex // guards sum and failed
+	var failed error
+	var stop atomic.Bool
+	var next atomic.Uint64
+	var all sync.WaitGroup
+	for range max(t.Workers, 1) {
+		all.Go(func() {
+			for n := next.Add(1); n <= t.Count && !stop.Load() && ctx.Err() == nil; n = next.Add(1) {
+				rep, err := RunTrial(t.From+n-1, t.Control, Options{})
+				mu.Lock()
+				if sum.add(rep); err != nil && failed == nil {
+					failed = fmt.Errorf("%w\nreplay with: catenary sim --trial %d", err, rep.Seed)
+					stop.Store(true)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	sum.Wall = time.Since(began)
+	slices.Sort(sum.Sum.Took)
+	if failed == nil {
+		failed = ctx.Err()
+	}
+	return sum, failed
+}
+
+func (r *TrialsReport) add(t TrialReport) {
+	r.Trials++
+	s := &r.Sum
+	s.Machines += t.Machines
+	s.Faults += t.Faults
+	s.Events += t.Events
+	s.Questions += t.Questions
+	s.Doubled += t.Doubled
+	s.Missing += t.Missing
+	s.Asked += t.Asked
+	s.Direct += t.Direct
+	s.Witnesses += t.Witnesses
+	s.Took = append(s.Took, t.Took...)
+	for i, n := range t.Verdicts {
+		s.Verdicts[i] += n
+	}
+	r.Replaced, r.Refused = s.Verdicts[tally.Replaced], s.Verdicts[tally.Refused]
+}
+
+// Within is how long all but so many of a thousand questions took.
+func (r TrialsReport) Within(perMille int) time.Duration {
+	if len(r.Sum.Took) == 0 {
+		return 0
+	}
+	return r.Sum.Took[(len(r.Sum.Took)-1)*perMille/1000].Round(time.Millisecond)
+}
+
+func (r TrialsReport) String() string {
+	s := r.Sum
+	text := fmt.Sprintf(`%d trials with %d machines, %d faults and %d questions (%v)
+double counts        %d
+machines missing     %d
+time to completion   %v half of the questions, %v 99 %%, %v 99.9 %%, %v all
+asked again          %d questions
+asked directly       %d machines, %d answered as witnesses
+reports              %d: %d counted, %d duplicates, %d replaced tainted ones, %d refused, %d before their machines`,
+		r.Trials, s.Machines, s.Faults, s.Questions, r.Wall.Round(time.Second),
+		s.Doubled, s.Missing, r.Within(500), r.Within(990), r.Within(999), r.Within(1000),
+		s.Asked, s.Direct, s.Witnesses,
+		s.Verdicts[0]+s.Verdicts[1]+s.Verdicts[2]+s.Verdicts[3]+s.Verdicts[4],
+		s.Verdicts[tally.Counted], s.Verdicts[tally.Duplicate], r.Replaced, r.Refused, s.Verdicts[tally.Foreign])
+	if r.Control != (Control{}) {
+		text = fmt.Sprintf("control: %v\n%s", r.Control, text)
+	}
+	return text
+}
