@@ -226,11 +226,12 @@ type Counts struct {
 	Errors    uint64 // had at least one sensor fail
 	Stopped   uint64 // of Errors: had one stopped at its time limit
 	NoResults uint64 // had at least one sensor say nothing
+	Outside   uint64 // may not be asked by who asks, and say nothing else
 }
 
 // Add returns the sum of both.
 func (c Counts) Add(d Counts) Counts {
-	return Counts{c.Passed + d.Passed, c.Errors + d.Errors, c.Stopped + d.Stopped, c.NoResults + d.NoResults}
+	return Counts{c.Passed + d.Passed, c.Errors + d.Errors, c.Stopped + d.Stopped, c.NoResults + d.NoResults, c.Outside + d.Outside}
 }
 
 // Merge joins two merged bundles of one question, leaving out what exceeds the

@@ -72,6 +72,23 @@ func same(a, b Rows) bool {
 	})
 }
 
+// TestMergeKeepsWho: a merged bundle says of whom it is, whose sensor failed and
+// whose was stopped.
+func TestMergeKeepsWho(t *testing.T) {
+	counts := []Counts{{Passed: 1}, {Errors: 1}, {Errors: 1, Stopped: 1}, {NoResults: 1}, {Errors: 1, Stopped: 1}}
+	sum := BundleOf(7, 0, Rows{}, counts[0])
+	for slot, c := range counts[1:] {
+		sum = Merge(tight, sum, BundleOf(7, Slot(slot+1), Rows{}, c))
+	}
+	want := Bundle{
+		Question: 7, Set: SetOf(0, 1, 2, 3, 4), Failed: SetOf(1, 2, 4), Stopped: SetOf(2, 4),
+		Counts: Counts{Passed: 1, Errors: 3, Stopped: 2, NoResults: 1}, Rows: sum.Rows,
+	}
+	if !reflect.DeepEqual(sum, want) {
+		t.Errorf("merged is %+v, want %+v", sum, want)
+	}
+}
+
 // TestDistinct: the estimate is near the truth for rows of random hashes.
 func TestDistinct(t *testing.T) {
 	const truth = 20_000

@@ -64,11 +64,12 @@ const (
 	failed
 	stopped
 	noResults
+	outside // and nothing else
 	flagsEnd
 )
 
 func flagsOf(c answer.Counts) (flags byte) {
-	for i, n := range []uint64{c.Passed, c.Errors, c.Stopped, c.NoResults} {
+	for i, n := range []uint64{c.Passed, c.Errors, c.Stopped, c.NoResults, c.Outside} {
 		if n > 0 {
 			flags |= 1 << i
 		}
@@ -85,10 +86,10 @@ func countsOf(flags byte) (answer.Counts, error) {
 		}
 		return 0
 	}
-	if flags >= flagsEnd || flags&stopped != 0 && flags&failed == 0 {
+	if flags >= flagsEnd || flags&stopped != 0 && flags&failed == 0 || flags > outside {
 		return answer.Counts{}, errFlags
 	}
-	return answer.Counts{Passed: one(passed), Errors: one(failed), Stopped: one(stopped), NoResults: one(noResults)}, nil
+	return answer.Counts{Passed: one(passed), Errors: one(failed), Stopped: one(stopped), NoResults: one(noResults), Outside: one(outside)}, nil
 }
 
 // Seal returns the box that only the server can read. The same answer to the

@@ -37,7 +37,22 @@ func drawAnswer(t *rapid.T) (answer.Rows, answer.Counts) {
 	one := rapid.Uint64Range(0, 1)
 	c := answer.Counts{Passed: one.Draw(t, "passed"), Errors: one.Draw(t, "failed"), NoResults: one.Draw(t, "none")}
 	c.Stopped = c.Errors * one.Draw(t, "stopped")
+	if (c == answer.Counts{}) {
+		c.Outside = one.Draw(t, "outside")
+	}
 	return answer.RowsOf(lim, rows...), c
+}
+
+// TestFlags: which bytes are the counts of a machine, and that they come back.
+func TestFlags(t *testing.T) {
+	for n := range 256 {
+		c, err := countsOf(byte(n))
+		// Nobody is stopped without failing, and who may not be asked says that alone.
+		want := n < 1<<5 && (n&4 == 0 || n&2 != 0) && (n&16 == 0 || n == 16)
+		if (err == nil) != want || err == nil && flagsOf(c) != byte(n) {
+			t.Errorf("%08b is %+v, %v", n, c, err)
+		}
+	}
 }
 
 // equal compares rows; no cells and no texts are the same.

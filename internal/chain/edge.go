@@ -20,22 +20,23 @@ type edge struct {
 // A search is what a side with a lasting neighbour does without, which is nearly
 // all of an edge: most of the time all sides of all clients have one.
 type search struct {
-	doubted bool // held is suspected: somebody farther may take its place
-	lost    Peer // who was held last; if it cannot be dialled it is dead
+	lost Peer // who was held last; if it cannot be dialled it is dead
 
 	dials   []dial           // under way
-	round   bool             // candidates of this round are still to be dialled
-	cursor  Peer             // the last one that was
+	cursor  Peer             // the last one that was dialled in this round
 	next    time.Time        // when the next one is
 	refused []endpoint.Place // who has declined us in this round
-	learnt  int              // peers that this round was pointed to
 	later   time.Time        // when to come again to who declined us for now, or zero
-	laters  int              // rounds in a row that were so declined
 
 	since   time.Time // from when on nobody is held, or zero
 	server  time.Time // the server is not dialled before
-	alone   int       // rounds in a row that reached nobody
 	waiting waiting   // who knocks while held is checked
+
+	learnt  int32 // peers that this round was pointed to
+	laters  int32 // rounds in a row that were declined for now
+	alone   int32 // rounds in a row that reached nobody
+	doubted bool  // held is suspected: somebody farther may take its place
+	round   bool  // candidates of this round are still to be dialled
 }
 
 // A dial is a connection that is being made.
@@ -138,8 +139,9 @@ func (n *Node) serverDue(e *edge) time.Time {
 func (n *Node) dial(now time.Time, s Side, p Peer) {
 	e := &n.edges[s]
 	n.conns += 2
-	e.dials = append(e.dials, dial{p, n.conns, now, now.Add(min(dialTimeout+4*(n.pace+n.late), dialMost))})
-	n.emit(Dial{n.conns, s, p, n.suspects(s, p)})
+	c := Conn(n.conns)
+	e.dials = append(e.dials, dial{p, c, now, now.Add(min(dialTimeout+4*(n.pace+n.late), dialMost))})
+	n.emit(Dial{c, s, p, n.suspects(s, p)})
 }
 
 func (n *Node) stagger() time.Duration {

@@ -49,9 +49,15 @@ type Place struct {
 func (p Place) Compare(q Place) int {
 	// IPv4 sorts by its IPv6-mapped form, so that a LAN's order does not depend
 	// on how an address was written.
-	a, b := p.Addr.Addr().As16(), q.Addr.Addr().As16()
-	if c := bytes.Compare(a[:], b[:]); c != 0 {
-		return c
+	if a, b := p.Addr.Addr(), q.Addr.Addr(); a.Is4() && b.Is4() {
+		if c := a.Compare(b); c != 0 {
+			return c
+		}
+	} else {
+		a, b := a.As16(), b.As16()
+		if c := bytes.Compare(a[:], b[:]); c != 0 {
+			return c
+		}
 	}
 	if p.Addr.Port() != q.Addr.Port() {
 		return int(p.Addr.Port()) - int(q.Addr.Port())

@@ -22,11 +22,12 @@ const SlowTrip = 100 * time.Millisecond
 
 // A Link is what the server knows of one side of a client.
 type Link struct {
-	Kind Neighbour
-	Peer ID            // zero unless Kind is Peer
-	Name string        // its computer name
-	Trip time.Duration // to the peer and back; 0: unknown
-	Held bool          // a client on that side says to have this one
+	Kind  Neighbour
+	Peer  ID            // zero unless Kind is Peer
+	Name  string        // its computer name
+	Trip  time.Duration // to the peer and back; 0: unknown
+	Held  bool          // a client on that side says to have this one
+	Files bool          // a backward link stands beside it
 }
 
 // Slow reports whether the link is one to a peer and slow.

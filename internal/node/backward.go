@@ -39,8 +39,11 @@ type backward struct {
 	up    bool
 	next  time.Time // when it is dialled, or the dial has failed; zero: never
 	wait  time.Duration
-	front endpoint.ID // the neighbour in front
-	from  chain.Conn  // its link to us; 0: none
+	// missed: the last dial has not reached the neighbour behind, although it is
+	// there: it lets nobody in, say.
+	missed bool
+	front  endpoint.ID // the neighbour in front
+	from   chain.Conn  // its link to us; 0: none
 }
 
 // Backward reports whether the node has a backward link, and whether the
@@ -65,7 +68,7 @@ func (n *Node) turnBackward(now time.Time, s chain.Side, p chain.Peer) {
 	if b.conn != 0 {
 		n.emit(Hangup{b.conn})
 	}
-	b.peer, b.conn, b.up, b.next, b.wait = endpoint.ID{}, 0, false, time.Time{}, 0
+	b.peer, b.conn, b.up, b.next, b.wait, b.missed = endpoint.ID{}, 0, false, time.Time{}, 0, false
 	if front(p) == sweep.Peer {
 		b.peer, b.next = p.Place.ID, now.Add(n.between(backwardAfter/2, backwardAfter))
 	}
@@ -81,25 +84,35 @@ func (n *Node) dialBackward(now time.Time) {
 	if b.conn != 0 {
 		n.emit(Hangup{b.conn})
 		n.backwardOver(now, b.conn)
+		b.missed = true
 		return
 	}
 	b.conns += 2
 	b.conn, b.next = backwardConns+b.conns, now.Add(asideTimeout)
 	peer, _ := n.chain.Neighbour(chain.Back)
 	n.emit(Dial{b.conn, peer, wire.Hello{
-		Version: wire.Version, Role: wire.Backward, Place: n.cfg.Place, Incarnation: n.cfg.Incarnation, LAN: n.reg.lan,
+		Version: wire.Version, Role: wire.Backward, Place: n.place(), Incarnation: n.cfg.Incarnation, LAN: n.reg.lan,
 	}})
 }
 
-// backwardUp, backwardOver and gotBackward take what happens to these
-// connections, and report whether it was one of them.
+// backwardUp, backwardFailed, backwardOver and gotBackward take what happens to
+// these connections, and report whether it was one of them.
 
 func (n *Node) backwardUp(c chain.Conn) bool {
 	b := &n.back
 	if b.conn == 0 || c != b.conn {
 		return false
 	}
-	b.up, b.wait, b.next = true, 0, time.Time{}
+	b.up, b.wait, b.next, b.missed = true, 0, time.Time{}, false
+	return true
+}
+
+// backwardFailed takes that a dial has led nowhere: whoever refused was reached.
+func (n *Node) backwardFailed(now time.Time, ev Failed) bool {
+	if !n.backwardOver(now, ev.Conn) {
+		return false
+	}
+	n.back.missed = ev.Refusal.Reason == 0
 	return true
 }
 

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"catenary/internal/chain"
+	"catenary/internal/endpoint"
 	"catenary/internal/wire"
 )
 
@@ -65,6 +67,47 @@ func TestBackwardLink(t *testing.T) {
 	efs := r.step(Knock{7, wire.Hello{Version: wire.Version, Role: wire.Behind, Place: place(4)}})
 	if hangups := of[Hangup](efs); len(hangups) != 2 || hangups[1].Conn != d.Conn {
 		t.Errorf("another neighbour has effects %v", efs)
+	}
+}
+
+// TestBackwardMissed: a neighbour behind that does not take the backward link
+// is named to the server for as long as that is so; one that refuses it is not.
+func TestBackwardMissed(t *testing.T) {
+	r := newRig(t, 1)
+	r.inChain()
+	said := func() []endpoint.ID {
+		t.Helper()
+		r.node.reg.normal = r.now
+		r.node.reg.waiting = false
+		all := of[Register](r.step(Tick{}))
+		if len(all) != 1 {
+			t.Fatalf("%d registrations", len(all))
+		}
+		return all[0].Request.Unreachable
+	}
+	missed := []endpoint.ID{place(2).ID}
+	for i, c := range []struct {
+		ev   func(chain.Conn) Event
+		want []endpoint.ID
+	}{
+		{func(c chain.Conn) Event { return Failed{Conn: c} }, missed},
+		{func(c chain.Conn) Event { return Failed{c, wire.Refused{Reason: wire.TryLater}} }, nil},
+		{func(chain.Conn) Event { r.now = r.now.Add(asideTimeout); return Tick{} }, missed},
+		{func(c chain.Conn) Event { return Up{Conn: c} }, nil},
+	} {
+		r.step(c.ev(r.untilDial().Conn))
+		if got := said(); !slices.Equal(got, c.want) {
+			t.Errorf("%d: names %v, want %v", i, got, c.want)
+		}
+	}
+	r.step(Down{r.node.back.conn})
+	if got := said(); got != nil {
+		t.Errorf("a link that breaks names %v", got)
+	}
+	r.step(Failed{Conn: r.untilDial().Conn})
+	r.step(Knock{7, wire.Hello{Version: wire.Version, Role: wire.Behind, Place: place(4)}})
+	if got := said(); got != nil {
+		t.Errorf("who does not stand behind any more is named: %v", got)
 	}
 }
 

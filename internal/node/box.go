@@ -78,7 +78,7 @@ func (n *Node) evaluated(now time.Time, ev Evaluated) {
 		}
 		out = boxed(box.Key{Key: key.Key, Epoch: key.Name.Epoch()}, q.Mode, box.About{
 			Question: q.ID, Plan: sha256.Sum256(letterOf(q).Plan),
-			Client: n.cfg.Place.ID, LAN: n.reg.lan, Slot: n.reg.slot,
+			Client: n.place().ID, LAN: n.reg.lan, Slot: n.reg.slot,
 		}, out)
 	}
 	n.stepSweep(now, out)

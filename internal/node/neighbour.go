@@ -31,6 +31,7 @@ func (n *Node) stepChain(now time.Time, ev chain.Event) {
 			n.emit(Send{n.held[ef.Side].conn, wire.Ping{Number: uint64(n.pings)}})
 		case chain.Hangup:
 			n.forget(ef.Conn)
+			n.parted(now, ef.Conn)
 			n.emit(Hangup{ef.Conn})
 		case chain.Dead:
 			n.bury([]endpoint.ID{ef.Place.ID})
@@ -103,7 +104,7 @@ func (n *Node) heardOf(id endpoint.ID) wire.Heard {
 
 func (n *Node) hello(d chain.Dial) wire.Hello {
 	h := wire.Hello{
-		Version: wire.Version, Place: n.cfg.Place, Incarnation: n.cfg.Incarnation,
+		Version: wire.Version, Place: n.place(), Incarnation: n.cfg.Incarnation,
 		Suspects: d.Suspects, Known: n.sweep.Live(wire.KnownMax), LAN: n.reg.lan,
 	}
 	switch {
@@ -131,11 +132,11 @@ func (n *Node) up(now time.Time, ev Up) {
 }
 
 func (n *Node) failed(now time.Time, ev Failed) {
-	if n.witnessOver(ev.Conn) || n.backwardOver(now, ev.Conn) {
+	if n.witnessOver(ev.Conn) || n.backwardFailed(now, ev) {
 		return
 	}
 	failed := chain.Failed{Conn: ev.Conn, Refused: ev.Refusal.Reason != 0, Later: ev.Refusal.Reason == wire.TryLater}
-	if ev.Refusal.Reason == wire.Nearer && ev.Refusal.Peer != (endpoint.Place{}) {
+	if p := ev.Refusal.Peer; ev.Refusal.Reason == wire.Nearer && p != (endpoint.Place{}) && !n.outside(p) {
 		failed.Nearer = chain.PeerAt(ev.Refusal.Peer)
 	}
 	n.stepChain(now, failed)
@@ -145,7 +146,7 @@ func (n *Node) knock(now time.Time, k Knock) {
 	h := k.Hello
 	var side chain.Side
 	switch {
-	case h.LAN != n.reg.lan:
+	case h.LAN != n.reg.lan || n.outside(h.Place):
 		// Its slots mean other machines than ours. One of us learns that it has
 		// moved when it registers.
 		if n.reg.lan == 0 {
@@ -184,7 +185,7 @@ func (n *Node) welcome() {
 		return
 	}
 	for _, h := range d.early {
-		if h.LAN == n.reg.lan {
+		if h.LAN == n.reg.lan && !n.outside(h.Place) {
 			n.todo = append(n.todo, chain.Hint{Place: h.Place})
 		}
 	}
@@ -258,7 +259,7 @@ func (n *Node) callWitness(now time.Time) {
 	w.conns += 2
 	w.conn, w.until = w.conns, now.Add(asideTimeout)
 	n.emit(Dial{w.conn, chain.Server, wire.Hello{
-		Version: wire.Version, Role: wire.Witness, Place: n.cfg.Place, Incarnation: n.cfg.Incarnation, LAN: n.reg.lan,
+		Version: wire.Version, Role: wire.Witness, Place: n.place(), Incarnation: n.cfg.Incarnation, LAN: n.reg.lan,
 	}})
 }
 

@@ -170,15 +170,17 @@ const (
 
 // A Node is one client's protocol state.
 type Node struct {
-	cfg      Config
-	rng      *rand.Rand
-	chain    *chain.Node
-	sweep    *sweep.Sweep
+	cfg      config
+	rng      dice
+	chain    chain.Node
+	sweep    sweep.Sweep
 	held     [2]held       // what sweep was last told
 	greeted  []greeting    // by who knocks or has just been dialled
 	todo     []chain.Event // what sweep has found out about neighbours
 	back     backward
 	checking [2]bool  // something is to be heard from the side's neighbour
+	fades    uint8    // how often chain and sweep are still to forget of a delay
+	faded    uint32   // when they last were, as Unix time
 	pings    uint32   // number of the last Ping
 	witness  *witness // nil until there is something to testify
 	debts    *debts   // nil if there are none
@@ -186,6 +188,22 @@ type Node struct {
 	skew     time.Duration // server's clock minus ours
 	out      []Effect
 }
+
+// A config is what stays of a [Config]: the place is with chain, the seed in the
+// dice.
+type config struct {
+	Incarnation             uint64
+	Name, Program, Platform string
+	Ring                    Ring
+}
+
+// place is where the node can be dialled.
+func (n *Node) place() endpoint.Place { return n.chain.Self() }
+
+// dice are a source of jitter in 16 bytes: a simulator has a million nodes.
+type dice struct{ rand.PCG }
+
+func (d *dice) Int64N(n int64) int64 { return rand.New(&d.PCG).Int64N(n) }
 
 // debts are what a node owes to the server, or to others, which is rarely anything.
 type debts struct {
@@ -228,11 +246,11 @@ type greeting struct {
 // New returns a node that has done nothing yet: the first Tick registers.
 func New(cfg Config) *Node {
 	return &Node{
-		cfg:   cfg,
-		rng:   rand.New(rand.NewPCG(cfg.Seed, 0x6e6f)),
-		chain: chain.New(cfg.Place, cfg.Seed),
-		sweep: sweep.New(answer.ChainLimits),
-		reg:   registration{intervals: defaultIntervals},
+		cfg:   config{cfg.Incarnation, cfg.Name, cfg.Program, cfg.Platform, cfg.Ring},
+		rng:   dice{*rand.NewPCG(cfg.Seed, 0x6e6f)},
+		chain: *chain.New(cfg.Place, cfg.Seed),
+		sweep: *sweep.New(answer.ChainLimits),
+		reg:   registration{intervals: defaultIntervals, ways: ways{datagrams: &keyless}},
 	}
 }
 
@@ -271,6 +289,7 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 	default:
 		panic(fmt.Sprintf("node: unknown event %T", ev))
 	}
+	n.fade(now)
 	for len(n.todo) > 0 {
 		ev := n.todo[0]
 		n.todo = slices.Delete(n.todo, 0, 1)
@@ -286,9 +305,15 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 	return out
 }
 
-// lateMax bounds what one pause of the machine says about the next: a laptop
-// that wakes up has been late by hours.
-const lateMax = time.Second
+const (
+	// lateMax bounds what one pause of the machine says about the next: a laptop
+	// that wakes up has been late by hours.
+	lateMax = time.Second
+	// lateMin is a delay that is worth forgetting; what is less changes nothing.
+	lateMin = 10 * time.Millisecond
+	// fadesMax is after how many seconds a delay of lateMax is below that.
+	fadesMax = 16
+)
 
 // lateness is by how much the deadline was missed: a machine that is itself
 // late must not blame its neighbours.
@@ -297,7 +322,22 @@ func (n *Node) lateness(now time.Time) time.Duration {
 	if d.IsZero() {
 		return 0
 	}
-	return min(max(now.Sub(d), 0), lateMax)
+	late := min(max(now.Sub(d), 0), lateMax)
+	if late >= lateMin {
+		n.fades, n.faded = fadesMax, uint32(now.Unix())
+	}
+	return late
+}
+
+// fade lets chain and sweep forget, second by second, how late this machine was,
+// as if a timer had rung in time. A client that has nothing to do has two timers
+// in a minute, and would wait too long for its neighbours when it has.
+func (n *Node) fade(now time.Time) {
+	for at := uint32(now.Unix()); n.fades > 0 && n.faded != at; n.fades-- {
+		n.faded++
+		n.stepChain(now, chain.Tick{})
+		n.stepSweep(now, sweep.Tick{})
+	}
 }
 
 // Deadline reports when Step must be called at the latest, with a [Tick] if
@@ -407,6 +447,7 @@ func (n *Node) take(now time.Time, s chain.Side, m wire.Message) error {
 		}
 	case wire.Hint:
 		if !peer {
+			n.named(m.Place)
 			n.todo = append(n.todo, chain.Hint{Place: m.Place})
 			return nil
 		}

@@ -55,7 +55,11 @@ func newRig(t *testing.T, seed uint64) *rig {
 
 // step gives the node an event and returns what it wants done.
 func (r *rig) step(ev Event) []Effect {
-	return append([]Effect(nil), r.node.Step(r.now, ev)...)
+	efs := append([]Effect(nil), r.node.Step(r.now, ev)...)
+	if keyless != (datagrams{}) {
+		r.Fatalf("%T has changed what all nodes without a key share: %+v", ev, keyless)
+	}
+	return efs
 }
 
 // of returns the effects of one type.

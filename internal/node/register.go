@@ -45,37 +45,44 @@ type registration struct {
 	waiting   bool // a request is under way
 	whole     bool // and asks for everything
 	joined    bool
+	network   uint8 // of the LAN, if it is named after one: its bits, plus 1
 	slot      answer.Slot
-	until     time.Time // when the request has failed
+	failures  int32     // in a row, before the first success
+	asked     time.Time // when the last request left
 	normal    time.Time // when the next one is due
 	initial   time.Time // when the next one asks for everything
-	failures  int       // in a row, before the first success
 	lan       uint64    // name of the LAN that the slot belongs to
 	peers     uint64    // digest of the lists we hold
-
-	asked time.Time // when the last request left
 
 	ways
 }
 
 func (r *registration) due() time.Time {
 	if r.waiting {
-		return r.until
+		return r.until()
 	}
 	return r.normal
+}
+
+// until is when the request under way has failed.
+func (r *registration) until() time.Time {
+	if r.way == ByLeader {
+		return r.asked.Add(leaderTimeout)
+	}
+	return r.asked.Add(replyTimeout)
 }
 
 // register starts a registration when one is due.
 func (n *Node) register(now time.Time) {
 	r := &n.reg
-	if r.waiting && (!now.Before(r.until) || r.way == ByLeader && !n.leads(r.conn)) {
+	if r.waiting && (!now.Before(r.until()) || r.way == ByLeader && !n.leads(r.conn)) {
 		n.notRegistered(now, NotRegistered{})
 	}
 	if r.waiting || now.Before(r.normal) {
 		return
 	}
 	r.sequence++
-	unreachable := n.chain.Unreachable(now, wire.UnreachableMax)
+	unreachable := n.unreachable(now)
 	r.asked = now
 	n.name(unreachable)
 	r.whole = !now.Before(r.initial)
@@ -84,7 +91,7 @@ func (n *Node) register(now time.Time) {
 		Initial:     r.whole,
 		Incarnation: n.cfg.Incarnation,
 		Sequence:    r.sequence,
-		Place:       n.cfg.Place,
+		Place:       n.place(),
 		Name:        n.cfg.Name,
 		Program:     n.cfg.Program,
 		Platform:    n.cfg.Platform,
@@ -95,9 +102,21 @@ func (n *Node) register(now time.Time) {
 		Back:        neighbour(n.Neighbour(chain.Back)),
 		Fore:        neighbour(n.Neighbour(chain.Fore)),
 		Unreachable: unreachable,
-		RoundTrip:   n.roundTrip(),
-		Evidence:    n.evidence(),
+
+		BackwardLink: n.back.up,
+		RoundTrip:    n.roundTrip(),
+		Evidence:     n.evidence(),
 	})
+}
+
+// unreachable are those who cannot be dialled. Who has dialled us itself, and
+// stands behind, can be among them: the server is to know whom nobody reaches.
+func (n *Node) unreachable(now time.Time) []endpoint.ID {
+	ids := n.chain.Unreachable(now, wire.UnreachableMax)
+	if b := n.back; b.missed && len(ids) < wire.UnreachableMax && !slices.Contains(ids, b.peer) {
+		ids = append(ids, b.peer)
+	}
+	return ids
 }
 
 // name notes who is said to be unreachable.
@@ -160,7 +179,7 @@ func (n *Node) registered(now time.Time, m wire.Registered) {
 	}
 	moved := !m.Same && r.lan != 0 && r.lan != m.LAN
 	if !m.Same {
-		r.lan = m.LAN
+		n.bound(m)
 	}
 	n.stepSweep(now, sweep.Joined{Slot: r.slot, Highest: m.Highest, Moved: moved, Counted: m.Counted})
 	if len(m.Audits) > 0 || n.debts != nil {
@@ -245,6 +264,21 @@ func (n *Node) notRegistered(now time.Time, ev NotRegistered) {
 	most := min(retryMax, retryMin<<min(r.failures, 10))
 	r.failures++
 	r.normal = now.Add(n.between(intervalMin, most))
+}
+
+// parted gives up a registration that is under way on a connection which this
+// node itself ends, as when somebody stands there now who is nearer than the
+// server. That says nothing of the server: the next one comes soon, for the reply
+// that is lost may have named a neighbour who can only be dialled from here.
+func (n *Node) parted(now time.Time, c chain.Conn) {
+	r := &n.reg
+	if !r.waiting || r.way != ByLeader || r.conn != c {
+		return
+	}
+	n.notRegistered(now, NotRegistered{})
+	if soon := now.Add(n.between(settleMin, settleMax)); soon.Before(r.normal) {
+		r.normal = soon
+	}
 }
 
 // between draws a time evenly.

@@ -275,3 +275,18 @@ func TestHighest(t *testing.T) {
 		}
 	}
 }
+
+// TestBackwardLinkIsSaid: a client says so when its backward link stands, and
+// does not say it again and again.
+func TestBackwardLinkIsSaid(t *testing.T) {
+	r := newRig(t, 1)
+	r.inMiddle()
+	before, _ := r.sends(nil)
+	r.step(Registered{r.same()})
+	r.step(Up{Conn: r.untilDial().Conn})
+	first, _ := r.sends(nil)
+	again, _ := r.sends(r.step(Registered{r.same()}))
+	if before.Request.BackwardLink || !first.Request.BackwardLink || first.Request.IsBrief() || !again.Request.IsBrief() || again.Request.State != first.Request.State {
+		t.Errorf("says first %+v, then %+v, then %+v", before.Request, first.Request, again.Request)
+	}
+}

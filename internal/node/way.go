@@ -53,15 +53,23 @@ type ways struct {
 	brief  bool       // it names our state instead of saying it
 	tls    bool       // the next one goes by TLS
 	missed bool       // the last datagram was not answered
-	misses int32      // datagrams in a row that were not, while the server was there
 	conn   chain.Conn // that the request travels on, if ByLeader
 	said   uint64     // name of the state that it names or says
 	state  uint64     // name of the state that the server keeps; 0: none
-	key    Key
-	expiry time.Time  // of the key; zero: there is none
 	mute   chain.Conn // a leader's connection that has failed to register us
-	pause  time.Time  // no datagrams until then
+	*datagrams
 }
+
+// datagrams are what it takes to register by them.
+type datagrams struct {
+	key    Key
+	expiry time.Time // of the key; zero: there is none
+	pause  time.Time // no datagrams until then
+	misses int32     // that were not answered in a row, while the server was there
+}
+
+// keyless are the datagrams of who was never given a key. They are not changed.
+var keyless datagrams
 
 // Key returns the registration key, if there is one.
 func (n *Node) Key(now time.Time) (Key, bool) {
@@ -81,12 +89,10 @@ func (n *Node) send(now time.Time, m wire.Register) {
 		ef.Way, ef.Request, r.brief = ByTLS, m, false
 	}
 	r.way, r.conn, r.said = ef.Way, ef.Conn, m.State
-	r.waiting, r.until = true, now.Add(replyTimeout)
+	r.waiting = true
 	switch ef.Way {
 	case ByTLS:
 		r.tls = false
-	case ByLeader:
-		r.until = now.Add(leaderTimeout)
 	case ByDatagram:
 		ef.Key = r.key
 	}
@@ -154,6 +160,9 @@ func (n *Node) took(now time.Time, m wire.Registered) {
 		r.state = r.said
 	}
 	if m.KeyLife > 0 {
+		if r.datagrams == &keyless {
+			r.datagrams = new(datagrams)
+		}
 		r.key, r.expiry = Key{m.Key, seal.KeyName(m.KeyName)}, now.Add(m.KeyLife)
 	}
 	switch {

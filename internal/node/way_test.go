@@ -360,6 +360,22 @@ func TestLeaderIsCutOff(t *testing.T) {
 	}
 }
 
+// TestLeaderIsReplaced: when the node itself ends the connection while it
+// registers, for somebody nearer, it registers soon another way.
+func TestLeaderIsReplaced(t *testing.T) {
+	r := newRig(t, 1)
+	conn := r.leads(chain.Back)
+	r.sends(nil)
+	sent := r.now
+	efs := r.step(Knock{3, wire.Hello{Version: wire.Version, Role: wire.Behind, Place: place(4)}})
+	if hung := of[Hangup](efs); len(hung) != 1 || hung[0].Conn != conn {
+		t.Fatalf("effects are %v", efs)
+	}
+	if out, _ := r.sends(efs); r.now.Sub(sent) > settleMax || out.Way != ByDatagram {
+		t.Errorf("after %v comes %+v", r.now.Sub(sent), out)
+	}
+}
+
 // TestFalseReplies: nobody but the server registers a client.
 func TestFalseReplies(t *testing.T) {
 	r := newRig(t, 1)

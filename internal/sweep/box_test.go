@@ -196,3 +196,45 @@ func TestNoBoxIsLost(t *testing.T) {
 		}
 	})
 }
+
+// TestAnewIsTainted: what is computed anew was said before, be it by itself: a
+// client that has registered again meanwhile says it by itself, too.
+func TestAnewIsTainted(t *testing.T) {
+	p := &post{s: New(answer.ChainLimits), now: time.Unix(0, 0)}
+	p.step(Joined{Slot: self})
+	p.step(Ahead{Front: Peer, Life: Life{ID: [16]byte{9}}})
+	p.now = p.now.Add(strangerAfter + time.Second)
+	q := Question{ID: question7, Expires: p.now.Add(life), Hold: hold, Mode: answer.Sealed}
+	p.step(Asked{Question: q})
+	p.step(Evaluated{Question: question7, Box: answer.Box{Bytes: []byte("first")}})
+	p.step(Joined{Slot: self})
+	p.step(Asked{Question: q, Round: 1, Only: answer.SetOf(self)})
+	p.step(Evaluated{Question: question7, Box: answer.Box{Bytes: []byte("second")}})
+	p.wantSets(t, "[5] tainted", "[5] tainted")
+}
+
+// TestBoxDirect: a box that the server wants past the chain is made anew for it,
+// and goes along the chain as well.
+func TestBoxDirect(t *testing.T) {
+	p := newPost()
+	p.hear(answer.Bundle{}, true)
+	p.step(Evaluated{Question: question7, Box: answer.Box{Bytes: []byte("first")}})
+	p.step(Direct{[]uint64{question7}})
+	p.step(Direct{[]uint64{question7}}) // while it computes
+	if p.runs != 2 {
+		t.Fatalf("evaluates %d times", p.runs)
+	}
+	var witnessed []answer.Bundle
+	for _, ef := range p.s.Step(p.now, Evaluated{Question: question7, Box: answer.Box{Bytes: []byte("second")}}) {
+		switch ef := ef.(type) {
+		case Witness:
+			witnessed = append(witnessed, ef.Report.Bundle)
+		case Send:
+			p.out = append(p.out, ef.Report)
+		}
+	}
+	if len(witnessed) != 1 || !witnessed[0].Tainted || string(witnessed[0].Boxes[0].Bytes) != "second" {
+		t.Errorf("the server is given %+v", witnessed)
+	}
+	p.wantSets(t, "[5]", "[5] tainted")
+}

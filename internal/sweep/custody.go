@@ -55,8 +55,17 @@ type passing struct {
 
 // custody is what was sent to the neighbour in front and is not yet safe.
 type custody struct {
-	life  Life
-	seq   uint64 // of our last report
+	life   Life
+	seq    uint64        // of our last report
+	pace   time.Duration // smoothed time to an acknowledgement; 0: not known
+	spread time.Duration // smoothed deviation of that
+	floor  time.Duration // no suspicion before: grows with each one that was wrong
+	*outstanding
+}
+
+// outstanding is what a client does without that has nothing under way, which is
+// nearly all of custody and nearly always.
+type outstanding struct {
 	list  []sent // oldest first; those acknowledged come first
 	bytes int    // of rows in list
 	open  int    // reports in list that are not acknowledged
@@ -65,9 +74,23 @@ type custody struct {
 	asking    []asking  // questions whose receipt has not come, oldest first
 	progress  time.Time // when the neighbour last acknowledged something
 	suspected bool
-	pace      time.Duration // smoothed time to an acknowledgement; 0: not known
-	spread    time.Duration // smoothed deviation of that
-	floor     time.Duration // no suspicion before: grows with each one that was wrong
+}
+
+// nothing is all that is outstanding where nothing is. It is never changed.
+var nothing outstanding
+
+// own lets there be something outstanding.
+func (c *custody) own() {
+	if c.outstanding == &nothing {
+		c.outstanding = new(outstanding)
+	}
+}
+
+// settle forgets what is not outstanding any more.
+func (c *custody) settle() {
+	if len(c.list)+len(c.asking) == 0 {
+		c.outstanding = &nothing
+	}
 }
 
 type sent struct {
@@ -85,14 +108,18 @@ type asking struct {
 
 // alone forgets what depends on the link in front, which is gone.
 func (c *custody) alone() {
-	c.asking, c.suspected = nil, false
+	if c.outstanding != &nothing {
+		c.asking, c.suspected = nil, false
+	}
 }
 
 // turn takes up a new link in front, and reports whether it leads to the life
 // that the reports in custody were sent to.
 func (c *custody) turn(now time.Time, ev Ahead) (resumed bool) {
 	c.alone()
-	c.progress = now
+	if c.outstanding != &nothing {
+		c.progress = now
+	}
 	resumed = ev.Front == Peer && c.life != Life{} && c.life == ev.Life
 	if !resumed {
 		c.life, c.pace, c.spread, c.floor = ev.Life, 0, 0, suspectMin
@@ -101,6 +128,7 @@ func (c *custody) turn(now time.Time, ev Ahead) (resumed bool) {
 }
 
 func (c *custody) asked(now time.Time, id uint64) {
+	c.own()
 	c.asking = append(c.asking, asking{id, now})
 }
 
@@ -108,6 +136,9 @@ func (c *custody) asked(now time.Time, id uint64) {
 // that those which are not unsafe are beyond it, if it says so. It returns the
 // covers of those that are acknowledged now: they are safe for who is behind.
 func (c *custody) confirm(seq uint64, unsafe []uint64, says bool) (covers []cover) {
+	if len(c.list) == 0 {
+		return nil
+	}
 	keep := c.list[:0]
 	for _, x := range c.list {
 		if x.report.Seq <= seq && !x.acked {
@@ -124,15 +155,16 @@ func (c *custody) confirm(seq uint64, unsafe []uint64, says bool) (covers []cove
 		keep = append(keep, x)
 	}
 	clear(c.list[len(keep):])
-	if c.list = keep; len(keep) == 0 {
-		c.list = nil // a client is mostly idle
-	}
+	c.list = keep
 	return covers
 }
 
 // acked takes an acknowledgement from in front.
 func (s *Sweep) acked(now time.Time, ev Acked) {
 	c := &s.custody
+	if c.outstanding == &nothing {
+		return
+	}
 	for _, x := range c.list {
 		if !x.acked && x.report.Seq == ev.Seq {
 			c.learn(now.Sub(x.at))
@@ -147,9 +179,6 @@ func (s *Sweep) acked(now time.Time, ev Acked) {
 		}
 		return has
 	})
-	if len(c.asking) == 0 {
-		c.asking = nil
-	}
 	if c.open+len(c.asking) == had {
 		return
 	}
@@ -244,6 +273,7 @@ func (s *Sweep) send(now time.Time, r answer.Report, covers []cover) {
 	c.seq++
 	r.Seq = c.seq
 	size := r.Bundle.Size()
+	c.own()
 	c.list = append(c.list, sent{r, covers, now, size, false})
 	c.open++
 	c.size += size
@@ -256,7 +286,9 @@ func (s *Sweep) send(now time.Time, r answer.Report, covers []cover) {
 func (s *Sweep) requeue() {
 	c := &s.custody
 	old := c.list
-	c.list, c.bytes, c.open, c.size = nil, 0, 0, 0
+	if len(old) > 0 {
+		c.list, c.bytes, c.open, c.size = nil, 0, 0, 0
+	}
 	for _, x := range old {
 		if b := x.report.Bundle; !b.Set.Empty() {
 			s.enqueue(b, x.covers...)
@@ -371,6 +403,9 @@ func (s *Sweep) release(covers []cover) {
 	for _, c := range covers {
 		if i, held := slices.BinarySearch(c.up.unsafe, c.seq); held {
 			c.up.unsafe = slices.Delete(c.up.unsafe, i, i+1)
+			if len(c.up.unsafe) == 0 {
+				c.up.unsafe = nil // a client is mostly idle
+			}
 			s.ackDue = s.ackDue || c.up == s.up
 		}
 	}

@@ -259,22 +259,8 @@ type past struct {
 
 // New returns a sweep that takes part in no question. The limits bound each
 // merged answer.
-func New(lim answer.Limits) *Sweep { return &Sweep{lim: lim} }
-
-// Known returns the ids of the questions that need not be sent to this client
-// any more, newest last, at most max.
-func (s *Sweep) Known(max int) []uint64 {
-	var ids []uint64
-	if p := s.past; p != nil {
-		ids = append(slices.Clone(p.gone[min(p.next, len(p.gone)):]), p.gone[:min(p.next, len(p.gone))]...)
-	}
-	for _, q := range s.live {
-		ids = append(ids, q.ID)
-	}
-	if len(ids) > max {
-		ids = ids[len(ids)-max:]
-	}
-	return ids
+func New(lim answer.Limits) *Sweep {
+	return &Sweep{lim: lim, custody: custody{outstanding: &nothing}}
 }
 
 // Live returns the newest live questions, ascending, at most max.
@@ -338,6 +324,7 @@ func (s *Sweep) Step(now time.Time, ev Event) []Effect {
 	}
 	s.pass(now)
 	s.ack()
+	s.custody.settle()
 	out := s.out
 	s.out = nil
 	return out
@@ -388,6 +375,7 @@ func (s *Sweep) join(now time.Time, ev Joined) {
 // last report, which only grows.
 func (s *Sweep) reset() {
 	s.custody = custody{seq: s.custody.seq}
+	s.custody.outstanding = &nothing
 	s.front, s.behind, s.up, s.ups = Nobody, false, nil, nil
 	s.live, s.queue, s.receipts, s.ackDue = nil, nil, nil, false
 	s.queued, s.kept, s.room = 0, 0, 0

@@ -36,7 +36,8 @@ func (m Answer) appendCrossing(b []byte, through *Dictionary) []byte {
 	rows.settle()
 	b = appendBoxes(b, bu)
 	b = field.AppendFixed(b, 20, rows.check)
-	return field.AppendBytes(b, 21, appendSet(nil, bu.Stopped))
+	b = field.AppendBytes(b, 21, appendSet(nil, bu.Stopped))
+	return field.AppendUint(b, 22, bu.Counts.Outside)
 }
 
 func decodeAnswer(b []byte) (Message, error) { return decodeCrossing(b, nil) }
@@ -80,6 +81,8 @@ func decodeCrossing(b []byte, through *Dictionary) (Message, error) {
 			return f.Fixed(&check)
 		case 21:
 			return f.set(&bu.Stopped)
+		case 22:
+			return f.Uint(&bu.Counts.Outside)
 		}
 		return nil
 	})
@@ -106,7 +109,7 @@ func checkBundle(b answer.Bundle) error {
 		return errors.New("rows of nobody")
 	case !b.Failed.Within(b.Set) || !b.Stopped.Within(b.Failed):
 		return errors.New("machines that failed are not among those that answered")
-	case b.Counts.Passed > n || b.Counts.NoResults > n:
+	case b.Counts.Outside > n || max(b.Counts.Passed, b.Counts.NoResults, b.Counts.Errors) > n-b.Counts.Outside:
 		return fmt.Errorf("counts %+v exceed the %d machines of the set", b.Counts, n)
 	case b.Rows.Cut != 0 && len(b.Rows.List) > 0 && b.Rows.List[len(b.Rows.List)-1].Hash >= b.Rows.Cut:
 		return errors.New("row above the cut")

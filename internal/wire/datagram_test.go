@@ -235,6 +235,7 @@ func TestState(t *testing.T) {
 		"has slot": func(m *Register) { m.HasSlot = false },
 		"behind":   func(m *Register) { m.Back.Kind = endpoint.Server },
 		"in front": func(m *Register) { m.Fore.ID = endpoint.ID{9} },
+		"files":    func(m *Register) { m.BackwardLink = true },
 	} {
 		c := m
 		if change(&c); c.Named().State == m.State {
@@ -260,7 +261,7 @@ func TestState(t *testing.T) {
 		said := drawRegister(t).Named()
 		next := drawRegister(t)
 		next.Place, next.Name, next.Program, next.Platform, next.Back, next.Fore = said.Place, said.Name, said.Program, said.Platform, said.Back, said.Fore
-		next.Slot, next.HasSlot, next.RenewalKey, next.Initial = said.Slot, said.HasSlot, nil, false
+		next.Slot, next.HasSlot, next.RenewalKey, next.Initial, next.BackwardLink = said.Slot, said.HasSlot, nil, false, said.BackwardLink
 		next = next.Named()
 		if next.State != said.State {
 			t.Fatal("the same state has two names")

@@ -103,6 +103,7 @@ func drawReport(t *rapid.T) answer.Report {
 	b := &r.Bundle
 	b.Stopped = drawPart(t, b.Failed)
 	b.Counts.Errors, b.Counts.Stopped = uint64(b.Failed.Len()), uint64(b.Stopped.Len())
+	b.Counts.Outside = rapid.Uint64Range(0, n-max(b.Counts.Passed, b.Counts.NoResults, b.Counts.Errors)).Draw(t, "outside")
 	if n <= 20 {
 		drawBoxes(t, b)
 	}
@@ -135,7 +136,7 @@ func drawRegister(t *rapid.T) Register {
 		Peers: rapid.Uint64().Draw(t, "peers"),
 		Known: drawNumbers(t, knownMax), State: rapid.Uint64().Draw(t, "state"),
 		Back: drawNeighbour(t), Fore: drawNeighbour(t),
-		RenewalKey: drawBytes(t, 0, 200), Unreachable: drawIDs(t, UnreachableMax),
+		RenewalKey: drawBytes(t, 0, 200), Unreachable: drawIDs(t, UnreachableMax), BackwardLink: rapid.Bool().Draw(t, "linked"),
 		RoundTrip: time.Duration(rapid.Int64Range(0, roundTripMax.Microseconds()).Draw(t, "µs")) * time.Microsecond,
 		Evidence:  rapid.SliceOfN(rapid.Custom(drawEvidence), 0, AuditsMax).Draw(t, "evidence"),
 	}
@@ -293,7 +294,7 @@ func sample() []Message {
 		case KindHint:
 			out = append(out, Hint{place})
 		case KindRegister:
-			out = append(out, Register{Version: Version, Incarnation: 1, Sequence: 2, Place: place, Name: "ws-1", Known: []uint64{8, 9}})
+			out = append(out, Register{Version: Version, Incarnation: 1, Sequence: 2, Place: place, Name: "ws-1", Known: []uint64{8, 9}, BackwardLink: true})
 		case KindRegistered:
 			out = append(out, Registered{ComputerID: 5, Now: time.UnixMilli(1e12), Back: []endpoint.Place{place}, Questions: [][]byte{{1}}})
 		case KindEnrol:

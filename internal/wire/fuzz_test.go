@@ -37,7 +37,7 @@ func honest(r answer.Report) error {
 		return fmt.Errorf("bundle of question %d in a report of %d", b.Question, r.Question)
 	case len(b.Rows.List) > answer.ChainLimits.Rows || size > answer.ChainLimits.Bytes:
 		return fmt.Errorf("%d rows of %d bytes", len(b.Rows.List), size)
-	case b.Counts.Passed > n || b.Counts.Errors > n || b.Counts.NoResults > n:
+	case b.Counts.Outside > n || max(b.Counts.Passed, b.Counts.Errors, b.Counts.NoResults) > n-b.Counts.Outside:
 		return fmt.Errorf("counts %+v of %d machines", b.Counts, n)
 	case b.Mode != answer.Merged && uint64(len(b.Boxes)) != n, b.Size() > answer.ChainLimits.Bytes:
 		return fmt.Errorf("%d boxes of %d machines, %d bytes", len(b.Boxes), n, b.Size())

@@ -158,6 +158,9 @@ func TestBundleLimits(t *testing.T) {
 		{"another failed", answer.Bundle{Set: answer.SetOf(1, 2), Failed: answer.SetOf(2, 3)}, "not among those that answered"},
 		{"stopped, but did not fail", answer.Bundle{Set: answer.SetOf(1, 2), Failed: answer.SetOf(1), Stopped: answer.SetOf(2)}, "not among those that answered"},
 		{"too many without results", answer.Bundle{Set: answer.SetOf(1), Counts: answer.Counts{NoResults: 2}}, "exceed the 1 machines"},
+		{"too many outside", answer.Bundle{Set: answer.SetOf(1, 2), Counts: answer.Counts{Outside: 3}}, "exceed the 2 machines"},
+		{"outside and passed", answer.Bundle{Set: answer.SetOf(1, 2), Counts: answer.Counts{Outside: 1, Passed: 2}}, "exceed the 2 machines"},
+		{"outside and failed", answer.Bundle{Set: answer.SetOf(1), Failed: answer.SetOf(1), Counts: answer.Counts{Outside: 1}}, "exceed the 1 machines"},
 	} {
 		_, err := Decode(Append(nil, Answer{answer.Report{Bundle: tt.b}})[4:])
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -28,6 +28,8 @@ type Register struct {
 	Known       []uint64 // live questions it holds, ascending
 	Back, Fore  Neighbour
 	RenewalKey  []byte // PKIX public key for which it wants a new certificate
+	// BackwardLink: its backward link stands (docs/protocol.md §3.6).
+	BackwardLink bool
 	// Unreachable are clients of its lists that it cannot dial.
 	Unreachable []endpoint.ID
 	// State names all of the above that is not new each time ([Register.Named]);
@@ -133,6 +135,7 @@ func (m Register) append(b []byte) []byte {
 	for _, id := range m.Unreachable {
 		b = field.AppendPart(b, 18, id[:])
 	}
+	b = field.AppendBool(b, 19, m.BackwardLink)
 	b = field.AppendFixed(b, 20, m.State)
 	b = putNumbers(b, 21, m.Known)
 	for _, e := range m.Evidence {
@@ -186,6 +189,8 @@ func (m *Register) take(f value) error {
 		return f.limited(&m.RenewalKey, certMax)
 	case 18:
 		return f.ids(&m.Unreachable, UnreachableMax)
+	case 19:
+		return f.Bool(&m.BackwardLink)
 	case 20:
 		return f.Fixed(&m.State)
 	case 21:

@@ -13,7 +13,7 @@ import (
 
 // vectors are the entries of testdata/vectors.txt.
 func vectors() []vector {
-	return slices.Concat(linkVectors(), questionVectors(), answerVectors(), boxVectors(), registerVectors(), enrolVectors(), datagramVectors(), partVectors(), crossingVectors())
+	return slices.Concat(linkVectors(), questionVectors(), answerVectors(), boxVectors(), registerVectors(), segmentVectors(), enrolVectors(), datagramVectors(), partVectors(), crossingVectors())
 }
 
 func linkVectors() []vector {
@@ -102,11 +102,17 @@ func answerVectors() []vector {
 			message: Answer{answer.Report{Seq: 5, Question: 4712, Bundle: answer.Bundle{
 				Question: 4712, Set: slots(0, 4), Rows: answer.RowsOf(answer.ChainLimits, row(3)), Counts: answer.Counts{Passed: 3},
 			}}}},
+		{name: "frame answer outside", says: `Answer: seq 6, question 4712, set {0 … 3}, 1 passed, 2 outside, one row without cells, once`,
+			message: Answer{answer.Report{Seq: 6, Question: 4712, Bundle: answer.Bundle{
+				Question: 4712, Set: slots(0, 4), Rows: answer.RowsOf(answer.ChainLimits, row(1)), Counts: answer.Counts{Passed: 1, Outside: 2},
+			}}}},
 	}
 }
 
+// pace is that of a large installation.
+var pace = Intervals{30 * time.Second, 90 * time.Second, 2 * time.Hour, 6 * time.Hour}
+
 func registerVectors() []vector {
-	pace := Intervals{30 * time.Second, 90 * time.Second, 2 * time.Hour, 6 * time.Hour}
 	return []vector{
 		{name: "frame register initial", says: `Register: version 1, initial, incarnation 7, sequence 1,
 			place 10.1.2.3 port 17472 of client 000102030405060708090a0b0c0d0e0f,
@@ -155,9 +161,20 @@ func registerVectors() []vector {
 			the clients 000102030405060708090a0b0c0d0e0f and f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff`,
 			message: Register{Version: 1, Incarnation: 7, Sequence: 6, Peers: 0x1122334455667788, State: 0x8877665544332211,
 				Unreachable: []endpoint.ID{placeA.ID, placeB.ID}}},
+		{name: "frame register linked", says: `Register: version 1, incarnation 7, sequence 7, place, name, program and platform as before,
+			holds slot 12, state 8877665544332211; behind and in front: peers, client f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff
+			(both, for this purpose); its backward link stands`,
+			message: Register{Version: 1, Incarnation: 7, Sequence: 7, Place: placeA, Name: "ws-7", Program: "0.1.0", Platform: "Linux",
+				Slot: 12, HasSlot: true, State: 0x8877665544332211,
+				Back: Neighbour{endpoint.Peer, placeB.ID}, Fore: Neighbour{endpoint.Peer, placeB.ID}, BackwardLink: true}},
 		{name: "frame registered direct", says: `Registered: all is as in the reply that the client holds, highest question 4711, clock 1800000000000;
 			it is to answer the questions 4709 and 4711 directly; leaders come back over 250 ms`,
 			message: Registered{Same: true, Highest: 4711, Now: issued, Direct: []uint64{4709, 4711}, Spread: 250 * time.Millisecond}},
+	}
+}
+
+func segmentVectors() []vector {
+	return []vector{
 		{name: "frame registered in a segment", says: `Registered: computer id 123456789, slot 300, digest 1122334455667788,
 			highest question 4711, clock and intervals as before; of the LAN 99aabbccddeeff00,
 			in front: 10.1.2.4 port 17472 of client f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff;

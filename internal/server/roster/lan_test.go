@@ -298,8 +298,11 @@ func TestHysteresis(t *testing.T) {
 		for n := range chainMax {
 			mustRegister(t, r, start, host(2*n))
 		}
+		if n := r.Chains(); n != 2 {
+			t.Fatalf("joined again when %d are left", r.Len())
+		}
 	}
-	for n := chainMax - 1; r.Len() > chainMax/mergeAt; n-- {
+	for n := chainMax - 1; r.Len() > chainMax/2; n-- {
 		if r.Chains() != 2 {
 			t.Fatalf("joined when %d are left", r.Len())
 		}

@@ -75,10 +75,15 @@ func TestAccounts(t *testing.T) {
 	late := report("4", true)
 	late.Bundle.Failed = set("4")
 	ta.Take(start, lanA, late)
-	ta.Gone(lanA, 5)
-	ta.Gone(lanA, 6)
-	ta.Gone(lanA, 7)
+	for slot, news := range map[answer.Slot]bool{0: false, 5: true, 6: true, 7: true, 20: false} {
+		if ta.Gone(lanA, slot) != news || ta.Gone(lanA, slot) {
+			t.Errorf("that machine %d is gone must be news: %v", slot, news)
+		}
+	}
 	ta.Take(start, lanA, report("6", false)) // it lived after all
+	if ta.Expect(start, lanA, 6) {
+		t.Error("that it registers, too, is said to be news")
+	}
 	ta.Withdraw(lanA, 8)
 	ta.Withdraw(lanA, 0) // is counted: stays
 	got := ta.Accounts()

@@ -26,7 +26,7 @@ func says(slot answer.Slot) answer.Row { return key.Row([]answer.Cell{{fmt.Sprin
 func machine(lim answer.Limits, slot answer.Slot) answer.Bundle {
 	return answer.Bundle{
 		Question: 7, Set: answer.SetOf(slot), Rows: answer.RowsOf(lim, says(slot)),
-		Counts: answer.Counts{Passed: 1, Errors: uint64(slot % 2), NoResults: uint64(slot % 3 / 2)},
+		Counts: answer.Counts{Passed: 1, Errors: uint64(slot % 2), NoResults: uint64(slot % 3 / 2), Outside: uint64(slot % 4 / 3)},
 	}
 }
 
@@ -156,13 +156,14 @@ func law(c counter, s story) error {
 		want.Passed += int(b.Counts.Passed)
 		want.Errors += int(b.Counts.Errors)
 		want.NoResults += int(b.Counts.NoResults)
+		want.Outside += int(b.Counts.Outside)
 	}
 	got := c.Result()
 	if !sameRows(got.Rows, rows) {
 		return fmt.Errorf("the rows are %v, want %v", got.Rows, rows)
 	}
 	got.Progress = Progress{
-		Answered: got.Answered, Pending: got.Pending, Passed: got.Passed, Errors: got.Errors, NoResults: got.NoResults,
+		Answered: got.Answered, Pending: got.Pending, Passed: got.Passed, Errors: got.Errors, NoResults: got.NoResults, Outside: got.Outside,
 	}
 	if got.Progress != want {
 		return fmt.Errorf("progress %+v, want %+v", got.Progress, want)

@@ -20,11 +20,14 @@ type Progress struct {
 	Stopped  int       // of Errors: had one stopped at its time limit
 	// NoResults of Answered had a sensor say nothing.
 	NoResults int
-	Pending   int // have the question and still compute
-	Reports   int // bundles that chains have delivered
-	Gone      int // not expected any more: off, or found dead by their neighbours
-	Rounds    int // highest number of times that a LAN was asked again
-	Repeated  int // how often all of it was, after the server had ended
+	// Outside of Answered may not be asked by who asks: they did not even look at
+	// the condition.
+	Outside  int
+	Pending  int // have the question and still compute
+	Reports  int // bundles that chains have delivered
+	Gone     int // not expected any more: off, or found dead by their neighbours
+	Rounds   int // highest number of times that a LAN was asked again
+	Repeated int // how often all of it was, after the server had ended
 }
 
 // Complete reports whether every expected machine has answered.

@@ -266,6 +266,7 @@ func (t *Tally) Progress() Progress {
 		}
 	}
 	p.Passed, p.Errors, p.Stopped, p.NoResults = int(sum.Passed), int(sum.Errors), int(sum.Stopped), int(sum.NoResults)
+	p.Outside = int(sum.Outside)
 	return p
 }
 

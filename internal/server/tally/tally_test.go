@@ -113,8 +113,8 @@ func TestForeignWaits(t *testing.T) {
 	}
 	ta.Expect(start, lanA, 31)
 	ta.Expect(start, lanA, 100)
-	if r := ta.Result(); r.Answered != 3 {
-		t.Errorf("%+v, want the machines 1, 20 and 100", r.Progress)
+	if r := ta.Result(); r.Answered != 3 || r.Reports != 2 || len(ta.lans[lanA].foreign) != foreignMax-1 {
+		t.Errorf("%+v, want the machines 1, 20 and 100, and that the rest waits", r.Progress)
 	}
 }
 
