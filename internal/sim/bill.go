@@ -21,7 +21,9 @@ type bill struct {
 	causes    int // of receipts: answers and questions from behind, receipts from in front, links
 	receipts  int
 
-	sent, acked uint64 // numbers of its last answer, and of the last that was received
+	// Numbers of its last answer, of the last that was received, and of the last
+	// before the link in front stood.
+	sent, acked, before uint64
 }
 
 // windowMax is how many answers of a machine may be under way, less one: the
@@ -30,7 +32,7 @@ const windowMax = 31
 
 // crowded reports whether answers may wait because of their size.
 func (w *world) crowded() bool {
-	return slices.ContainsFunc(w.server.live, func(q *asked) bool { return q.kind == crowd })
+	return w.flooded || slices.ContainsFunc(w.server.live, func(q *asked) bool { return q.kind == crowd })
 }
 
 // An entry is one question on the link in front.
@@ -44,6 +46,11 @@ type entry struct {
 	// … in this step, in which tainted bundles may come after it.
 	lastWord int
 	owed     int // what has come since, and must be passed on
+}
+
+// billed reports whether anybody looks at what a machine sends.
+func (w *world) billed(h *host) bool {
+	return !w.unwatched && w.control == (Control{}) && h.liar == nil
 }
 
 func (w *world) bill(h *host) *bill {
@@ -68,7 +75,7 @@ func (b *bill) entry(id uint64) *entry {
 // charge notes what a machine is told, which is all that it may have reason to
 // send something for.
 func (w *world) charge(h *host, ev node.Event) {
-	if w.unwatched || w.control != (Control{}) {
+	if !w.billed(h) {
 		return
 	}
 	b := w.bill(h)
@@ -85,11 +92,15 @@ func (w *world) charge(h *host, ev node.Event) {
 		case wire.Answer:
 			b.causes++
 			e := b.entry(m.Question)
-			e.causes++
-			e.owed++
+			n := 1
+			if w.liars > 0 && !m.Bundle.Set.Empty() && !m.Pending.Empty() {
+				n = 2 // an honest bundle that goes on by itself has nobody pending
+			}
+			e.causes += n
+			e.owed += n
 		case wire.Ack:
 			b.causes++
-			b.acked = max(b.acked, m.Seq)
+			b.acked = max(b.acked, min(m.Seq, b.sent)) // who lies may have had more
 		}
 	case node.Evaluated:
 		// A tainted one travels alone, and may be said after the last word.
@@ -103,7 +114,7 @@ func (w *world) charge(h *host, ev node.Event) {
 
 // settleBill looks at a machine when its node has taken a step.
 func (w *world) settleBill(h *host) {
-	if w.unwatched || w.control != (Control{}) {
+	if !w.billed(h) {
 		return
 	}
 	b := w.bill(h)
@@ -116,7 +127,7 @@ func (w *world) settleBill(h *host) {
 	if front == b.front {
 		return
 	}
-	b.front = front
+	b.front, b.before = front, b.sent
 	for _, e := range b.questions {
 		e.moved = true
 	}
@@ -127,7 +138,7 @@ func (w *world) stands(r wire.Role) bool { return r != wire.Witness && r != wire
 
 // billSent looks at what a machine sends.
 func (w *world) billSent(h *host, n chain.Conn, m wire.Message) {
-	if w.unwatched || w.control != (Control{}) {
+	if !w.billed(h) {
 		return
 	}
 	b := w.bill(h)
@@ -137,6 +148,7 @@ func (w *world) billSent(h *host, n chain.Conn, m wire.Message) {
 			w.fail("I12: machine %v has sent %d receipts and had %d reasons", h, b.receipts, b.causes)
 		}
 	case wire.Question:
+		w.checkPassedOn(h, m)
 		if q := w.server.sealed(m.Sealed); q != nil && n == b.front {
 			e := b.entry(q.id)
 			if e.asked++; !e.moved && e.asked > 1+e.rounds {
@@ -144,14 +156,16 @@ func (w *world) billSent(h *host, n chain.Conn, m wire.Message) {
 			}
 		}
 	case wire.Answer:
+		late := b.sent-min(b.acked, b.sent) >= windowMax // it had to wait
+		b.sent = max(b.sent, m.Seq)
 		if n == b.front {
-			b.answer(w, h, m)
-			b.sent = m.Seq
+			b.answer(w, h, m, late)
+			w.checkWindow(h, b)
 		}
 	}
 }
 
-func (b *bill) answer(w *world, h *host, m wire.Answer) {
+func (b *bill) answer(w *world, h *host, m wire.Answer, late bool) {
 	e := b.entry(m.Question)
 	if e.answers++; e.moved {
 		return
@@ -160,7 +174,6 @@ func (b *bill) answer(w *world, h *host, m wire.Answer) {
 		w.fail("I12: machine %v has sent %d answers to question %d on one link; %d came from behind, and it was asked again %d times",
 			h, e.answers, m.Question, e.causes, e.rounds)
 	}
-	late := b.sent-b.acked >= windowMax // it had to wait
 	if e.final && e.owed == 0 && e.lastWord != w.events && !late && !w.crowded() {
 		w.fail("I12: machine %v says more to question %d after its last word, although nothing new has come", h, m.Question)
 	}

@@ -12,8 +12,14 @@ import (
 
 // checkStep looks at a machine after each step of its node.
 func (w *world) checkStep(h *host, ev node.Event, excused bool) {
+	if h.liar != nil {
+		return
+	}
 	w.checkLinks(h)
 	w.checkOrder(h)
+	if err := w.checkBackward(h); err != nil {
+		w.fail("%w", err)
+	}
 	if _, lost := ev.(node.Down); !lost && !excused && w.calm {
 		w.checkNeverFarther(h)
 	}
@@ -73,6 +79,9 @@ func (w *world) sideOf(x held) chain.Side {
 // peerOf is who is at the other end of a connection.
 func (w *world) peerOf(x held) chain.Peer {
 	if h := x.conn.ends[1-x.end].host; h != nil {
+		if x.end == 1 && x.conn.lie != nil {
+			return chain.PeerAt(x.conn.lie.place)
+		}
 		return chain.PeerAt(h.place)
 	}
 	return chain.Server
@@ -83,14 +92,14 @@ func (w *world) peerOf(x held) chain.Peer {
 func (w *world) checkOrder(h *host) {
 	for s := range chain.Side(2) {
 		p := h.node.Neighbour(s)
-		if p == chain.Nobody || p == chain.Server {
+		if p == chain.Nobody || p == chain.Server || p == w.before[s] {
 			continue
 		}
 		if c := p.Place.Compare(h.place); c > 0 != (s == chain.Fore) || c == 0 {
-			w.fail("machine %v at %v has %v on its %v side", h, h.place, p, s)
+			w.fail("I5: machine %v at %v has %v on its %v side", h, h.place, p, s)
 		}
 		if a, b := w.lanOf(h.place.Addr.Addr()), w.lanOf(p.Place.Addr.Addr()); a != b {
-			w.fail("machine %v in %v has a neighbour in %v", h, a, b)
+			w.fail("I5: machine %v in %v has a neighbour in %v", h, a, b)
 		}
 	}
 }
@@ -148,6 +157,7 @@ func (w *world) registered(h *host) bool { return w.server.machines[h.index].inc
 // checkTaken looks at a question after each report that the server takes.
 func (w *world) checkTaken(q *asked, from *leader, v tally.Verdict) {
 	w.say(from.host, "=>", v.String())
+	w.history.takes(w.now, from, v)
 	w.sum.verdicts[v]++
 	if w.unwatched {
 		if v == tally.Counted {
@@ -160,10 +170,13 @@ func (w *world) checkTaken(q *asked, from *leader, v tally.Verdict) {
 		w.countDoubles(q)
 		return
 	}
-	if v == tally.Refused {
+	if v == tally.Refused && w.liars == 0 {
 		w.fail("a bundle of question %d was refused: it is not nested with what is counted", q.id)
 	}
 	w.checkCount(q)
+	if any, _ := w.doubts(q); !any {
+		w.checkCut(q)
+	}
 }
 
 // noteCounted notes when each machine is first counted.
@@ -171,6 +184,10 @@ func (w *world) noteCounted(q *asked) {
 	for _, h := range w.hosts {
 		if _, known := q.counted[h]; !known && w.counted(q, h) {
 			q.counted[h] = w.now
+			if w.lying && h.liar == nil {
+				w.lies.Slowest = max(w.lies.Slowest, w.now-max(q.at, h.since, w.restored))
+			}
+			w.history.counts(w.now, h)
 			w.sum.counted++
 		}
 	}
@@ -187,8 +204,12 @@ func (w *world) countDoubles(q *asked) {
 }
 
 func (w *world) checkCount(q *asked) {
-	if err := q.check(); err != nil {
-		w.fail("question %d: %w", q.id, err)
+	check := q.check
+	if any, _ := w.doubts(q); any {
+		check = func() error { return w.checkTrusted(q) }
+	}
+	if err := check(); err != nil {
+		w.fail("I1, I3: question %d: %w", q.id, err)
 	}
 }
 
@@ -196,5 +217,8 @@ func (w *world) checkCount(q *asked) {
 func (w *world) checkAll() {
 	for _, q := range w.server.asked {
 		w.checkCount(q)
+		if w.liars == 0 {
+			w.checkOrderless(q)
+		}
 	}
 }

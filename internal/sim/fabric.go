@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"time"
+
+	"catenary/internal/wire"
 )
 
 // The fabric is what carries packets, and what goes wrong with that beyond
@@ -26,8 +29,12 @@ type fog struct {
 	gaveUp [2]bool     // this end takes the link for broken
 }
 
-// A parcel is a frame, or, if it is empty, the end of the connection.
-type parcel []byte
+// A parcel is a frame and what it says, or, if it is empty, the end of the
+// connection.
+type parcel struct {
+	frame []byte
+	says  wire.Message
+}
 
 const (
 	// An end that hears nothing probes and gives up within these times, see
@@ -40,6 +47,10 @@ const (
 	// time twice as long.
 	resendMin = 200 * time.Millisecond
 	resendMax = 10 // times that the wait doubles
+	// pileMax is what may wait for a slow neighbour, in bytes, see package link.
+	pileMax = 4 << 20
+	// synMin is the same for the first packet of a connection.
+	synMin = time.Second
 )
 
 func newFabric() fabric { return fabric{drops: map[way]int{}, fogs: map[*conn]*fog{}} }
@@ -173,11 +184,13 @@ func (w *world) unstick(c *conn, f *fog) {
 func (w *world) carry(c *conn, from int, p parcel) {
 	e := &c.ends[from]
 	e.arrive = max(w.now+w.weather.flight(w, c), e.arrive)
-	if p == nil {
+	if p.frame == nil {
 		w.atOf(c.ends[1-from].host, e.arrive, func() { w.lost(c, 1-from) })
 		return
 	}
-	w.atOf(c.ends[1-from].host, e.arrive, func() { w.deliver(c, 1-from, p) })
+	w.history.flies(w.now, e.arrive, c, from, p)
+	frame := p.frame // what it says need not be kept meanwhile
+	w.atOf(c.ends[1-from].host, e.arrive, func() { w.deliver(c, 1-from, frame) })
 }
 
 // holdBack keeps what an end sends if it would vanish, and says so.
@@ -187,13 +200,24 @@ func (w *world) holdBack(c *conn, from int, p parcel) bool {
 		return false
 	}
 	f.held[from] = append(f.held[from], p)
+	n := 0
+	for _, p := range f.held[from] {
+		n += len(p.frame)
+	}
+	if h := c.ends[from].host; n > pileMax && (h == nil || h.liar == nil) {
+		w.fail("I11: %v lets %d bytes pile up for a neighbour that does not read", h, n)
+	}
 	return true
 }
 
 // flight is how long a frame travels: lost ones are sent again.
 func (x *weather) flight(w *world, c *conn) time.Duration {
-	d := x.lagTo(w, c.ends[1].host)
-	wait := resendMin
+	return x.lagTo(w, c.ends[1].host) + x.resent(w, resendMin)
+}
+
+// resent is how much later something arrives because it was lost and sent again:
+// after that wait, and then after twice as long each time.
+func (x *weather) resent(w *world, wait time.Duration) (d time.Duration) {
 	for k := 0; x.loss > 0 && k < resendMax && w.oneIn(x.loss); k++ {
 		d += wait
 		wait *= 2
@@ -205,8 +229,10 @@ func (x *weather) flight(w *world, c *conn) time.Duration {
 // as long as it stands.
 func (w *world) halfOpen(c *conn) {
 	w.faults++
-	ends := [][]int{{0}, {1}, {0, 1}}[w.rng.IntN(3)]
-	w.say(c.ends[0].host, "--", "a connection is half-open")
+	which := w.rng.IntN(3)
+	ends := [][]int{{0}, {1}, {0, 1}}[which]
+	how := [...]string{"from %v to %v", "to %v from %v", "between %v and %v"}[which]
+	w.mark(c.ends[0].host, fmt.Sprintf("a link is half-open: nothing gets "+how, c.ends[0].host, c.ends[1].host))
 	for _, i := range ends {
 		w.turnFog(c, i, 1)
 	}
@@ -220,7 +246,7 @@ func (w *world) part(d time.Duration) {
 		inside[h] = w.oneIn(2)
 	}
 	inside[nil] = w.oneIn(2)
-	w.say(nil, "--", "the network is parted")
+	w.mark(nil, "the network is parted")
 	all := append([]*host{nil}, w.hosts...)
 	for _, a := range all {
 		for _, b := range all {
@@ -238,7 +264,8 @@ func (w *world) suspend(h *host, d time.Duration) {
 		return
 	}
 	w.faults++
-	w.say(h, "--", "sleeps")
+	w.mark(h, "sleeps")
+	w.history.sleeps(w.now, h)
 	life := h.life
 	h.asleep = true
 	h.free = max(h.free, w.now+d)
@@ -256,7 +283,8 @@ func (w *world) suspend(h *host, d time.Duration) {
 }
 
 func (w *world) wake(h *host) {
-	w.say(h, "--", "wakes")
+	w.mark(h, "wakes")
+	w.history.begins(w.now, h)
 	h.asleep, h.since, w.restored = false, w.now, w.now
 	h.alone = [2]time.Duration{w.now, w.now}
 }

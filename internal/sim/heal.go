@@ -125,6 +125,7 @@ func (w *world) checkAnswered(q *asked) {
 		return
 	}
 	w.checkCount(q)
+	w.checkAccount(q)
 	for _, h := range w.hosts {
 		if h.node != nil && !h.cutOff && !q.names[h.index] {
 			w.fail("question %d, asked at %v: machine %v is not counted: %+v", q.id, q.at, h, q.tally.Progress())
@@ -168,13 +169,22 @@ func (w *world) checkWhole(q *asked) {
 		return
 	}
 	w.checkCount(q)
+	w.checkAccount(q)
 	for _, h := range w.hosts {
 		since := max(h.since, w.cleared, q.at)
-		if h.node != nil && w.reaches(h) && w.now-since >= countedMax && !w.counted(q, h) {
+		if h.node != nil && h.liar == nil && w.reaches(h) && w.now-since >= w.countedMax() && !w.counted(q, h) {
 			w.fail("I2: question %d, asked at %v: machine %v, up since %v, is not counted: %+v", q.id, q.at, h, h.since, q.tally.Progress())
 			return
 		}
 	}
+}
+
+// countedMax is how long a machine may take to be counted.
+func (w *world) countedMax() time.Duration {
+	if w.lying {
+		return trustedMax
+	}
+	return countedMax
 }
 
 // counted reports whether a machine's answer is counted, by what the server
@@ -237,7 +247,7 @@ func (w *world) stranger() {
 		}
 	}
 	h := up[w.rng.IntN(len(up))]
-	w.say(h, "--", "cannot register")
+	w.mark(h, "cannot register")
 	h.cutOff = true
 	w.run(roster.StaleAfter + 2*tidyEvery)
 	q := w.server.ask(census, time.Hour)

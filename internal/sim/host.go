@@ -33,28 +33,33 @@ type host struct {
 	timer  time.Duration // when it is set to ring; negative: it is not
 
 	inbox []happening   // what the machine has not got round to
+	turn  *conn         // whose turn it was last
 	free  time.Duration // until then the machine does nothing
 	since time.Duration // when it was last started or woken
 
-	timed   int32 // the timer's place in the queue, from 1; 0: none
-	working bool  // something is scheduled that looks into inbox
-	ticking bool  // a Tick is in inbox
-	silent  bool  // it lost its power: nothing tells its neighbours
-	asleep  bool  // it is suspended: it hears nothing
-	cutOff  bool  // it cannot reach the server
-	closed  bool  // nobody can dial it, ever
-	slow    bool  // its sensors take long
-	nat     bool  // the server sees it at another address
+	asked   uint32   // sequence of its last registration
+	timed   int32    // the timer's place in the queue, from 1; 0: none
+	working bool     // something is scheduled that looks into inbox
+	ticking bool     // a Tick is in inbox
+	silent  bool     // it lost its power: nothing tells its neighbours
+	asleep  bool     // it is suspended: it hears nothing
+	cutOff  bool     // it cannot reach the server
+	closed  bool     // nobody can dial it, ever
+	slow    bool     // its sensors take long
+	nat     uint8    // the router that hides its address, which others may share; 0: none
+	leads   [2]uint8 // connections by which the server knows it as a leader
+	liar    *liar    // what it does against its neighbours; nil: it is honest
 
-	leads     [2]uint8         // connections by which the server knows it as a leader
+	dismissed bool // it is never started again
+
 	evaluated []uint64         // questions that this life was asked to evaluate
 	alone     [2]time.Duration // since when nobody holds the side
 }
 
 // observed is the address that the server sees.
 func (h *host) observed() netip.Addr {
-	if h.nat {
-		return netip.AddrFrom4([4]byte{192, 0, 2, byte(h.index)})
+	if h.nat > 0 {
+		return netip.AddrFrom4([4]byte{192, 0, 2, h.nat})
 	}
 	return h.place.Addr.Addr()
 }
@@ -72,13 +77,24 @@ type happening struct {
 	about held // the zero held if about none
 }
 
-func (h *host) String() string { return fmt.Sprintf("%d.%d", h.index, h.life) }
+// String is the machine's number and that of its life.
+func (h *host) String() string {
+	if h == nil {
+		return "server"
+	}
+	return fmt.Sprintf("%d.%d", h.index, h.life)
+}
 
 // local is the machine's own clock.
 func (w *world) local(h *host) time.Time { return epoch.Add(h.shows(w.now)) }
 
 func (w *world) addHost(place endpoint.Place) *host {
-	h := &host{index: len(w.hosts), place: place, seed: w.rng.Uint64()}
+	return w.addTo(new(host), place)
+}
+
+// addTo makes the machine of a host that is there already.
+func (w *world) addTo(h *host, place endpoint.Place) *host {
+	h.index, h.place, h.seed = len(w.hosts), place, w.rng.Uint64()
 	w.hosts = append(w.hosts, h)
 	w.server.machines = append(w.server.machines, machine{})
 	return h
@@ -86,7 +102,7 @@ func (w *world) addHost(place endpoint.Place) *host {
 
 // start switches a machine on, if it is off.
 func (w *world) start(h *host) {
-	if h.node != nil {
+	if h.node != nil || h.dismissed {
 		return
 	}
 	h.life++
@@ -101,6 +117,7 @@ func (w *world) start(h *host) {
 	h.evaluated = nil
 	h.alone = [2]time.Duration{w.now, w.now}
 	w.say(h, "--", "starts")
+	w.history.begins(w.now, h)
 	w.tell(h, happening{event: node.Tick{}})
 }
 
@@ -125,6 +142,7 @@ func (w *world) stop(h *host, silent bool) {
 		return
 	}
 	w.say(h, "--", fmt.Sprintf("ends, silent %v", silent))
+	w.history.ends(w.now, h, silent)
 	h.node, h.silent = nil, silent
 	for _, x := range h.inbox {
 		if _, ok := x.event.(node.Knock); ok && !silent {
@@ -175,14 +193,28 @@ func (w *world) work(h *host) {
 			})
 			return
 		}
-		x := h.inbox[0]
-		h.inbox = slices.Delete(h.inbox, 0, 1)
+		i := h.next()
+		x := h.inbox[i]
+		h.inbox = slices.Delete(h.inbox, i, i+1)
 		w.attend(h, x)
 	}
 }
 
+// next is the place in the inbox of what the machine turns to: what has waited
+// longest, but not of one connection twice while something else waits. In package
+// client each connection has a reader, who waits for his turn with every message.
+func (h *host) next() int {
+	for i, x := range h.inbox {
+		if x.about.conn == nil || x.about.conn != h.turn {
+			return i
+		}
+	}
+	return 0
+}
+
 // attend lets the machine see to what has happened, which takes its time.
 func (w *world) attend(h *host, x happening) {
+	h.turn = x.about.conn
 	h.free = w.now + w.weather.cpu(w, h)
 	w.take(h, x)
 }
@@ -217,12 +249,14 @@ func (w *world) take(h *host, x happening) {
 		}
 		e.state = shut
 		h.drop(x.about.conn)
+		spared := w.spared(h, x.about.conn)
 		if was == dialling {
 			failed, _ := ev.(node.Failed)
 			w.step(h, node.Failed{Conn: e.num, Refusal: failed.Refusal})
 		} else {
 			w.step(h, node.Down{Conn: e.num})
 		}
+		w.checkSpared(h, spared)
 	case node.Got:
 		if e.state == up {
 			ev.Conn = e.num
@@ -249,7 +283,9 @@ func (w *world) door(h *host, n chain.Conn) held {
 		return held{}
 	}
 	x := h.doors[i]
-	h.doors = slices.Delete(h.doors, i, i+1)
+	if h.doors = slices.Delete(h.doors, i, i+1); len(h.doors) == 0 {
+		h.doors = nil
+	}
 	return x
 }
 
@@ -284,7 +320,7 @@ func (w *world) step(h *host, ev node.Event) {
 		case node.Evaluate:
 			w.evaluate(h, ef)
 		case node.Register:
-			w.register(h, ef.Request)
+			w.register(h, ef)
 		case node.Note:
 			excused = excused || ef.Conn != 0
 			w.note(markEffect, h, uint64(ef.Conn), []byte(ef.Text))
@@ -352,13 +388,13 @@ func (w *world) evaluate(h *host, ef node.Evaluate) {
 	q := w.server.find(ef.Letter.Question)
 	switch {
 	case q == nil, !bytes.Equal(ef.Letter.Append(nil), q.letter):
-		w.fail("machine %v evaluates question %d, which nobody asked so", h, ef.Letter.Question)
+		w.fail("I10: machine %v evaluates question %d, which nobody asked so", h, ef.Letter.Question)
 		return
 	case w.now > q.expires+clockMax:
-		w.fail("machine %v evaluates question %d at %v; it expired at %v", h, q.id, w.now, q.expires)
+		w.fail("I10: machine %v evaluates question %d at %v; it expired at %v", h, q.id, w.now, q.expires)
 		return
 	case slices.Contains(h.evaluated, q.id) && q.mode == answer.Merged: // a box is made anew
-		w.fail("machine %v evaluates question %d twice", h, q.id)
+		w.fail("I10: machine %v evaluates question %d twice", h, q.id)
 		return
 	}
 	h.evaluated = append(h.evaluated, q.id)
@@ -366,6 +402,7 @@ func (w *world) evaluate(h *host, ef node.Evaluate) {
 	life := h.life
 	takes := w.weather.sensor(w, h)
 	q.slowest = max(q.slowest, takes)
+	w.history.computes(w.now, w.now+takes, h)
 	w.after(takes, func() {
 		if h.life == life {
 			rows, counts := q.answerOf(h)
@@ -376,26 +413,39 @@ func (w *world) evaluate(h *host, ef node.Evaluate) {
 	})
 }
 
-// clockMax is how far a machine may misjudge the server's clock: by the delay
-// of a registration's reply, and by how long it did not look at it.
-const clockMax = 15 * time.Second
+// clockMax is how far a machine may misjudge the server's clock: by the time
+// from a registration's reply until it looks at it, of which no more than 20 s
+// are believed, and by what its clock gains until the next.
+const clockMax = 21 * time.Second
 
 // register carries a registration to the server and its reply back. A server
 // that cannot be reached is noticed after a while, or by the node's own timer.
-func (w *world) register(h *host, m wire.Register) {
-	life := h.life
+func (w *world) register(h *host, ef node.Register) {
+	m, life := ef.Request, h.life
+	if h.liar != nil {
+		m = w.registers(h.liar, m)
+	}
+	h.asked = uint32(m.Sequence)
+	waits := func() bool { // nobody waits for what comes after the next request has left
+		return h.life == life && h.node != nil && h.asked == uint32(m.Sequence) && w.reaches(h) &&
+			(ef.Way != node.ByLeader || w.carries(h, ef.Conn))
+	}
 	reply := func(ev node.Event) {
-		if h.life == life && w.reaches(h) {
+		if waits() {
 			w.tell(h, happening{event: ev})
 		}
 	}
 	request := w.encode(m)
 	w.note(markEffect, h, 0, request)
+	there, back := w.weather.resent(w, synMin), w.weather.resent(w, resendMin)
 	switch {
+	case ef.Way == node.ByDatagram && (w.server.down || !w.reaches(h) || w.swallowed()):
+		w.after(datagramTries*datagramWait, func() { reply(node.NotRegistered{}) })
+	case ef.Way == node.ByLeader && !w.carries(h, ef.Conn): // the node waits for the reply
 	case w.server.down:
 		w.after(w.weather.lag(w), func() { reply(node.NotRegistered{}) })
 	case w.reaches(h):
-		w.atOf(nil, w.now+3*w.weather.lagTo(w, nil), func() {
+		w.atOf(nil, w.now+3*w.weather.lagTo(w, nil)+there, func() {
 			if w.server.down || !w.reaches(h) {
 				return
 			}
@@ -404,13 +454,13 @@ func (w *world) register(h *host, m wire.Register) {
 				return
 			}
 			answer := w.encode(w.server.register(h, m))
-			w.atOf(h, w.now+w.weather.lagTo(w, nil), func() {
+			w.atOf(h, w.now+w.weather.lagTo(w, nil)+back, func() {
 				switch m := w.decode(answer).(type) {
 				case wire.Registered:
 					w.shared.thin(w, &m)
 					reply(node.Registered{Reply: m})
 				case wire.Refused:
-					if h.life == life && h.node != nil {
+					if waits() && h.liar == nil {
 						w.fail("machine %v was refused: %s", h, m.Text)
 					}
 				}
@@ -419,6 +469,35 @@ func (w *world) register(h *host, m wire.Register) {
 	case w.oneIn(2):
 		w.after(3*time.Second, func() { reply(node.NotRegistered{}) })
 	}
+}
+
+const (
+	// A datagram that is not answered is sent once more after datagramWait, see
+	// package client.
+	datagramTries = 2
+	datagramWait  = time.Second
+)
+
+// swallowed reports whether the network has lost a datagram, or its reply, each
+// time that it was sent.
+func (w *world) swallowed() bool {
+	for range datagramTries {
+		if w.weather.loss == 0 || !w.oneIn(w.weather.loss) && !w.oneIn(w.weather.loss) {
+			return false
+		}
+	}
+	return true
+}
+
+// carries reports whether a connection brings something to the other end.
+func (w *world) carries(h *host, n chain.Conn) bool {
+	for _, x := range h.conns {
+		if c := x.conn; c.ends[x.end].num == n {
+			f := w.fabric.fogs[c]
+			return c.ends[x.end].state == up && c.ends[1-x.end].state == up && (f == nil || !f.stuck())
+		}
+	}
+	return false
 }
 
 // A keyPair is a signing key and what others know of it.

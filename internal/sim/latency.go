@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -22,9 +23,8 @@ type Latency struct {
 }
 
 // An Asking is one question: how long it took until all machines were counted,
-// and how long it had to take (docs/protocol.md §8): the question must go to the
-// first machine, along the chain, and the answer back from the last; the slowest
-// sensor must run.
+// and how long it had to take: the question must go to the first machine and along
+// the chain, the answer back from the last, and the slowest sensor must run.
 type Asking struct{ Took, Floor time.Duration }
 
 const (
@@ -41,15 +41,13 @@ const (
 // Run asks the questions. Each must count every machine.
 func (l Latency) Run() ([]Asking, error) {
 	w := newLine(l.Seed, l.Length)
-	x := &w.weather
-	x.lagMin, x.lagMax = l.Hop-l.Hop/latencyJitter, l.Hop+l.Hop/latencyJitter
-	x.wanMin, x.wanMax = l.WAN-l.WAN/latencyJitter, l.WAN+l.WAN/latencyJitter
-	x.work, x.heavy = latencySensor, latencySensor
+	w.weather.around(l.Hop, l.WAN)
+	w.weather.work, w.weather.heavy = latencySensor, latencySensor
 	for n, h := range w.hosts {
 		w.at(time.Duration(n)*scaleStep, func() { w.start(h) })
 	}
 	w.run(time.Duration(l.Length) * scaleStep)
-	w.form(func(int) {})
+	w.form(w.chains(), func(int) {})
 	w.run(latencySettle)
 	var all []Asking
 	for len(all) < l.Questions && w.err == nil {
@@ -74,6 +72,12 @@ func (q *asked) machines() int {
 	return n
 }
 
+// around lets delays be about so long, in a LAN and to the server.
+func (x *weather) around(hop, wan time.Duration) {
+	x.lagMin, x.lagMax = hop-hop/latencyJitter, hop+hop/latencyJitter
+	x.wanMin, x.wanMax = wan-wan/latencyJitter, wan+wan/latencyJitter
+}
+
 // newLine is a world whose machines all belong into one chain, however long.
 func newLine(seed uint64, machines int) *world {
 	b, err := boundary.New(boundary.Mask{IPv4: 16, IPv6: 64}, nil)
@@ -81,10 +85,15 @@ func newLine(seed uint64, machines int) *world {
 		panic("sim: " + err.Error()) // it is always the same
 	}
 	w := newWorld(seed, nil)
+	w.called = fmt.Sprintf("chain of %d machines with seed", machines)
 	w.unwatched = true
-	r := roster.New(b)
-	r.Cut(machines)
-	w.server.roster, w.server.desk = r, dispatch.New(r, 0)
+	w.server.fresh = func() *roster.Roster {
+		r := roster.New(b)
+		r.Cut(machines)
+		return r
+	}
+	w.server.roster = w.server.fresh()
+	w.server.desk = dispatch.New(w.server.roster, 0)
 	const row = 250 // addresses of which the last byte differs
 	for n := range machines {
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(n / row), byte(1 + n%row)})

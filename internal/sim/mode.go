@@ -33,38 +33,63 @@ func (w *world) giveKey(h *host) (key [32]byte, name wire.KeyName, life time.Dur
 	return seal.DeriveKey(keySecret, h.place.ID, n), wire.KeyName(n), w.between(keyLifeMin, keyLifeMax)
 }
 
-// take gives a leader's message to the desk, with its boxes opened. In these
-// worlds nobody lies: every box opens, and beside attested ones all adds up.
+// take gives a leader's message to the desk as package server does: with its
+// boxes opened, and without what has been tampered with. Where nobody lies
+// nothing has: every row has its hash, every box opens, and beside attested ones
+// all adds up.
 func (s *server) take(l *leader, m wire.Message) ([]dispatch.Effect, error) {
 	a, ok := m.(wire.Answer)
-	if !ok || a.Bundle.Set.Empty() || s.w.mode == answer.Merged {
+	if !ok {
 		return s.desk.Got(s.now(), l.line, m)
 	}
 	b := a.Bundle
-	if b.Mode != s.w.mode {
-		s.w.fail("%v brings answers to question %d that are %v", l.host, a.Question, b.Mode)
+	for _, r := range b.Rows.List {
+		if rowKey.Row(r.Cells).Hash != r.Hash {
+			s.found(l, "a row %q with the wrong hash", r.Cells)
+			return s.desk.Opened(s.now(), l.line, a.Report, nil)
+		}
 	}
+	_, live := s.desk.Question(a.Question)
+	if !live || b.Set.Empty() || s.w.mode == answer.Merged && b.Mode == answer.Merged {
+		return s.desk.Got(s.now(), l.line, m)
+	}
+	if b.Mode != s.w.mode {
+		s.found(l, "an answer to question %d that is %v", a.Question, b.Mode)
+		return s.desk.Opened(s.now(), l.line, a.Report, nil)
+	}
+	return s.desk.Opened(s.now(), l.line, a.Report, s.openBoxes(l, b))
+}
+
+// found notes that somebody has tampered with what a leader brings, which nobody
+// does where there are no liars.
+func (s *server) found(l *leader, what string, args ...any) {
+	if s.w.lies.Findings++; s.w.liars == 0 {
+		s.w.fail("machine %v brings "+what, append([]any{l.host}, args...)...)
+	}
+}
+
+// openBoxes returns what each machine has said whose box opens.
+func (s *server) openBoxes(l *leader, b answer.Bundle) (each []answer.Bundle) {
 	owners := s.roster.Owners(l.lan, b.Set)
 	digests := box.DigestsOf(b.Rows)
-	var each []answer.Bundle
 	var sum answer.Rows
 	for _, x := range b.Boxes {
 		about := box.About{
-			Question: a.Question, Plan: sha256.Sum256(s.w.planOf(a.Question)),
+			Question: b.Question, Plan: sha256.Sum256(s.w.planOf(b.Question)),
 			Client: owners[x.Slot], LAN: roster.Tag(l.lan), Slot: x.Slot,
 		}
 		one, err := openBox(b, x, about, digests)
 		if err != nil {
-			s.w.fail("the box of slot %d in %v, brought by %v, does not open: %w", x.Slot, l.lan, l.host, err)
-			break
+			s.found(l, "a box of slot %d in %v that does not open: %w", x.Slot, l.lan, err)
+			continue
 		}
 		each = append(each, one)
 		sum = answer.MergeRows(answer.ServerLimits, sum, one.Rows)
 	}
 	if b.Mode == answer.Attested && !slices.EqualFunc(sum.List, b.Rows.List, func(x, y answer.Row) bool { return x.Hash == y.Hash && x.Count == y.Count }) {
-		s.w.fail("what %v brings does not add up to what its machines vouch for", l.host)
+		s.found(l, "what does not add up to what its machines vouch for")
 	}
-	return s.desk.Opened(s.now(), l.line, a.Report, each)
+	return each
 }
 
 // planOf is the plan of a question.

@@ -15,13 +15,20 @@ import (
 type conn struct {
 	ends  [2]end
 	role  wire.Role
-	reset bool     // what is still under way will not arrive
-	lead  *leader  // as the server knows it
-	rows  *[2]rows // of each end; nil until needed
+	reset bool // what is still under way will not arrive
+	// breached: one end has sent what no honest machine sends.
+	breached bool
+	lead     *leader  // as the server knows it
+	lie      *lie     // of a dialler that is a liar; nil: of an honest one
+	rows     *[2]rows // of each end; nil until needed
 }
 
 // rows are the dictionaries of one end: of what has gone from it, and come to it.
-type rows struct{ said, heard wire.Dictionary }
+// Of a liar's frame, what has come so far is partial.
+type rows struct {
+	said, heard wire.Dictionary
+	partial     []byte
+}
 
 // An end is a connection as one of its two machines, or the server, has it.
 type end struct {
@@ -52,8 +59,7 @@ func (w *world) encode(m wire.Message) []byte { return w.encodeThrough(nil, m) }
 func (w *world) encodeThrough(rows *wire.Dictionary, m wire.Message) []byte {
 	w.scratch = rows.Append(w.scratch[:0], m)
 	frame := slices.Clone(w.scratch)
-	w.traffic[m.Kind()].frames++
-	w.traffic[m.Kind()].bytes += int64(len(frame))
+	w.traffic[m.Kind()].add(frame)
 	return frame
 }
 
@@ -85,8 +91,8 @@ func (w *world) decodeThrough(rows *wire.Dictionary, frame []byte) wire.Message 
 	if !respell {
 		return w.shared.the(w, m)
 	}
-	if again := before.Append(nil, m); !bytes.Equal(again, frame) {
-		w.fail("a %T is encoded as % .80x, and again as % .80x", m, frame, again)
+	if w.scratch = before.Append(w.scratch[:0], m); !bytes.Equal(w.scratch, frame) {
+		w.fail("a %T is encoded as % .80x, and again as % .80x", m, frame, w.scratch)
 	}
 	return w.shared.the(w, m)
 }
@@ -132,23 +138,29 @@ func (w *world) open(from, to *host) bool {
 // the attempt.
 func (w *world) dial(h *host, ef node.Dial) {
 	c := &conn{role: ef.Hello.Role}
+	if w.stands(c.role) {
+		w.dialled++
+	}
 	c.ends[0] = end{host: h, life: h.life, num: ef.Conn, state: dialling}
 	if ef.Peer != chain.Server {
 		c.ends[1].host = w.hostAt(ef.Peer.Place)
 	}
 	h.conns = append(h.conns, held{c, 0})
+	if h.liar != nil {
+		ef.Hello = w.greets(h.liar, ef.Hello)
+	}
 	hello := w.encode(ef.Hello)
 	w.note(markEffect, h, uint64(ef.Conn), hello)
 	to := c.ends[1].host
-	w.after(w.weather.lagTo(w, to), func() {
+	w.after(w.weather.lagTo(w, to)+w.weather.resent(w, synMin), func() {
 		switch {
 		case !w.open(h, to):
 		case to == nil && w.server.down, to != nil && to.node == nil:
 			w.decline(c)
 		default:
-			w.after(w.weather.lagTo(w, to), func() {
+			w.after(w.weather.lagTo(w, to)+w.weather.resent(w, synMin), func() {
 				if c.ends[0].state == dialling {
-					w.atOf(to, w.now+w.weather.lagTo(w, to), func() { w.greet(c, hello) })
+					w.atOf(to, w.now+w.weather.flight(w, c), func() { w.greet(c, hello) })
 				}
 			})
 		}
@@ -158,6 +170,9 @@ func (w *world) dial(h *host, ef node.Dial) {
 // hostAt finds who stands at a place that a node was given.
 func (w *world) hostAt(p endpoint.Place) *host {
 	i, found := slices.BinarySearchFunc(w.hosts, p, func(h *host, p endpoint.Place) int { return h.place.Compare(p) })
+	if !found && w.nowhere != nil {
+		return w.nowhere
+	}
 	if !found {
 		w.fail("a node knows of %v, where nobody is", p)
 		return w.hosts[0]
@@ -182,8 +197,13 @@ func (w *world) greet(c *conn, frame []byte) {
 		}
 		return
 	}
-	m := w.decode(frame)
-	hello, ok := m.(wire.Hello)
+	var hello wire.Hello
+	var ok bool
+	if c.ends[0].host.liar != nil {
+		hello, ok = w.knocks(c, frame)
+	} else {
+		hello, ok = w.decode(frame).(wire.Hello)
+	}
 	if !ok {
 		return
 	}
@@ -202,8 +222,12 @@ func (w *world) greet(c *conn, frame []byte) {
 func (w *world) admit(h *host, x held, ef node.Admit) {
 	e := &x.conn.ends[1]
 	e.state = up
+	w.history.links(w.now, x.conn)
+	if h.liar != nil {
+		ef.Reply = w.admits(h.liar, ef.Reply)
+	}
 	h.conns = append(h.conns, x)
-	w.send(x.conn, 1, w.encode(ef.Reply))
+	w.send(x.conn, 1, ef.Reply, w.encode(ef.Reply))
 	if x.conn.ends[0].state == shut {
 		w.after(w.weather.lag(w), func() { w.lost(x.conn, 1) })
 	}
@@ -212,7 +236,10 @@ func (w *world) admit(h *host, x held, ef node.Admit) {
 // refuse declines a Hello and says why.
 func (w *world) refuse(c *conn, why wire.Refused) {
 	c.ends[1].state = shut
-	w.send(c, 1, w.encode(why))
+	if h := c.ends[1].host; h != nil && h.liar != nil {
+		why = w.refuses(h.liar, why)
+	}
+	w.send(c, 1, why, w.encode(why))
 }
 
 // decline lets a dial fail without a word.
@@ -229,7 +256,13 @@ func (w *world) sendFrom(h *host, ef node.Send) {
 				w.fail("machine %v sends a %T on connection %d, which is not up", h, ef.Message, ef.Conn)
 			}
 			w.billSent(h, ef.Conn, ef.Message)
-			w.send(x.conn, x.end, w.encodeThrough(w.said(x.conn, x.end), w.control.twisted(ef.Message)))
+			m := w.control.twisted(ef.Message)
+			if h.liar != nil {
+				m = w.says(h.liar, m)
+			}
+			if m != nil {
+				w.send(x.conn, x.end, m, w.encodeThrough(w.said(x.conn, x.end), m))
+			}
 			return
 		}
 	}
@@ -238,24 +271,44 @@ func (w *world) sendFrom(h *host, ef node.Send) {
 
 // sendTo lets the server send a message to a leader.
 func (w *world) sendTo(c *conn, m wire.Message) {
-	w.send(c, 1, w.encodeThrough(w.said(c, 1), m))
+	w.send(c, 1, m, w.encodeThrough(w.said(c, 1), m))
 }
 
-// send carries a frame to the other end. What one end sends arrives in order.
-func (w *world) send(c *conn, from int, frame []byte) {
+// send carries the frame of a message to the other end. What one end sends
+// arrives in order.
+func (w *world) send(c *conn, from int, m wire.Message, frame []byte) {
 	e := &c.ends[from]
 	w.note(markFrame, e.host, uint64(e.num), frame)
-	if !w.holdBack(c, from, frame) {
-		w.carry(c, from, frame)
+	if m != nil && c.ends[1].host == nil { // poison is of no kind
+		w.wan[frame[frameKind]].add(frame)
+	}
+	if p := (parcel{frame, m}); !w.holdBack(c, from, p) {
+		w.carry(c, from, p)
 	}
 }
 
 func (w *world) deliver(c *conn, to int, frame []byte) {
 	e := &c.ends[to]
 	if c.reset || e.state == shut {
+		w.history.misses(w.now, c.ends[1-to].host, e.host)
 		return
 	}
-	m := w.decodeThrough(w.heard(c, to), frame)
+	if from := c.ends[1-to].host; from != nil && from.liar != nil {
+		w.deliverLies(c, to, frame)
+		return
+	}
+	w.hand(c, to, w.decodeThrough(w.heard(c, to), frame))
+}
+
+// hand gives a message to who it is for.
+func (w *world) hand(c *conn, to int, m wire.Message) {
+	e := &c.ends[to]
+	if e.host != nil && e.host.liar != nil {
+		if e.host.liar.remember(m); c.lie != nil && c.lie.by != nil && to == 0 {
+			w.answered(c, m)
+			return
+		}
+	}
 	if e.host == nil {
 		w.server.got(c, m)
 		return
@@ -290,12 +343,13 @@ func (w *world) hangup(h *host, num chain.Conn) {
 func (w *world) shut(c *conn, by int) {
 	e := &c.ends[by]
 	e.state = shut
+	w.history.breaks(w.now, c)
 	if other := c.ends[1-by].state; other == shut || other == outside {
 		return
 	}
 	c.reset = c.reset || w.oneIn(2)
-	if !w.holdBack(c, by, nil) {
-		w.carry(c, by, nil)
+	if !w.holdBack(c, by, parcel{}) {
+		w.carry(c, by, parcel{})
 	}
 }
 
@@ -303,12 +357,14 @@ func (w *world) shut(c *conn, by int) {
 func (w *world) vanish(c *conn, by int) {
 	c.ends[by].state = shut
 	c.reset = true
+	w.history.breaks(w.now, c)
 	w.after(w.between(silentTime/2, silentTime), func() { w.lost(c, 1-by) })
 }
 
 // cut breaks a connection in the middle: both ends hear of it, each at its time.
 func (w *world) cut(c *conn) {
 	w.faults++
+	w.history.breaks(w.now, c)
 	c.reset = w.oneIn(2)
 	for i := range c.ends {
 		w.after(w.weather.lag(w), func() { c.reset = true; w.lost(c, i) })
@@ -318,8 +374,13 @@ func (w *world) cut(c *conn) {
 // lost tells an end that its connection is gone.
 func (w *world) lost(c *conn, to int) {
 	e := &c.ends[to]
+	if e.state == up {
+		w.history.breaks(w.now, c)
+	}
 	switch {
 	case e.state == shut || e.state == outside:
+	case to == 0 && c.lie != nil && c.lie.by != nil:
+		w.forgets(c)
 	case e.host == nil:
 		e.state = shut
 		w.server.leave(c)

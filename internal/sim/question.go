@@ -24,7 +24,14 @@ type asked struct {
 	counted     map[*host]time.Duration // when each machine was first counted
 	taken       []taken                 // what was counted when, in an unwatched world
 	slowest     time.Duration           // sensor
+	delivered   []delivered             // every report that was taken, in order
+	cut         uint64                  // of the answer when last looked
+	doubted     bool                    // liars were about
+	audited     map[*host]bool          // whose evidence has come
 }
+
+// limit is how long a sensor may run.
+func (q *asked) limit() time.Duration { return min(q.expires-q.at, time.Minute) }
 
 // taken is a report that was counted.
 type taken struct {
@@ -91,6 +98,9 @@ func countsOf(machine int) answer.Counts {
 		}
 		return 0
 	}
+	if machine%7 == 3 {
+		return answer.Counts{Outside: 1}
+	}
 	return answer.Counts{Passed: one(2), Errors: one(3), NoResults: one(5)}
 }
 
@@ -120,7 +130,7 @@ func (q *asked) check() error {
 		want = want.Add(countsOf(n))
 	}
 	q.names = names
-	if got := (answer.Counts{Passed: uint64(r.Passed), Errors: uint64(r.Errors), NoResults: uint64(r.NoResults)}); got != want {
+	if got := (answer.Counts{Passed: uint64(r.Passed), Errors: uint64(r.Errors), NoResults: uint64(r.NoResults), Outside: uint64(r.Outside)}); got != want {
 		return fmt.Errorf("sums are %+v, want %+v", got, want)
 	}
 	if r.Answered != len(names) {

@@ -22,9 +22,10 @@ func (s *server) restart(takes time.Duration) {
 	if s.down {
 		return
 	}
-	s.w.say(nil, "--", "the server ends")
+	s.w.mark(nil, "the server ends")
 	s.w.faults++
 	s.down = true
+	s.w.history.ends(s.w.now, nil, false)
 	var held []roster.Held
 	for i, h := range s.w.hosts {
 		if seat, ok := s.roster.Seat(h.place.ID); ok {
@@ -40,9 +41,10 @@ func (s *server) restart(takes time.Duration) {
 		s.w.shut(l.conn, 1)
 	}
 	s.w.after(takes, func() {
-		s.w.say(nil, "--", "the server starts")
+		s.w.mark(nil, "the server starts")
+		s.w.history.begins(s.w.now, nil)
 		s.down, s.began, s.w.restored, s.awaited = false, s.w.now, s.w.now, awaited(held)
-		s.roster = roster.New(roster.DefaultBoundaries)
+		s.roster = s.fresh()
 		s.roster.Restore(s.now(), held)
 		s.desk = dispatch.New(s.roster, s.desk.Highest())
 		for _, q := range open {

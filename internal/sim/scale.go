@@ -3,12 +3,10 @@ package sim
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"catenary/internal/answer"
@@ -17,6 +15,29 @@ import (
 )
 
 // A Scale is a large, calm installation that is asked one question.
+//
+// All of it is the real protocol: each endpoint is a [node.Node] that registers
+// with the real roster, gets its list of neighbours, dials them and is dialled,
+// takes the signed question from the link behind it, evaluates it, and merges,
+// acknowledges and passes on what comes; the real desk asks and counts. Each
+// message is encoded and decoded on each link. The checks after each step are
+// those of the storms that look at one machine; how the counts add up is checked
+// at the end.
+//
+// What is simpler than life, beyond what is so of every story (machines and
+// server take no time to think, there is no TLS, and TCP is a delay and an order):
+//
+//   - a signature that was found right is not checked again (see opener). A million
+//     endpoints check a million, each 64 µs of its own processor;
+//   - what all machines hold alike lies in memory once (see shared): the sealed
+//     question, the voucher, and the places that lists of neighbours name;
+//   - the machines of a chain start 20 ms apart, in the order of their places, and
+//     all chains at once. What happens when they start in a heap, TestColdStart and
+//     bench/form show;
+//   - the question is asked as soon as all chains stand. Backward links
+//     (docs/protocol.md §3.6) come 5 to 10 s later; one takes another 150 bytes;
+//   - there are no dictionaries on the links, which are asked only once, and no
+//     registration keys.
 type Scale struct {
 	Endpoints int
 	Chain     int // endpoints in one chain
@@ -35,43 +56,80 @@ type Stage struct {
 }
 
 func (s Stage) String() string {
-	return fmt.Sprintf("%s: %d of %d endpoints; %v of virtual time, %d events in %v, %d MB of heap",
-		s.Doing, s.Done, s.Of, s.Virtual.Round(time.Millisecond), s.Events, s.Wall.Round(time.Second), s.Heap/1e6)
+	return fmt.Sprintf("%s: %s of %s endpoints; %v of virtual time, %s events in %v, %d MB of heap",
+		s.Doing, grouped(s.Done), grouped(s.Of), s.Virtual.Round(time.Millisecond), grouped(s.Events),
+		s.Wall.Round(time.Second), s.Heap/1e6)
 }
 
 // A ScaleReport is what one question costs in a large, calm installation.
 type ScaleReport struct {
 	Endpoints, Chains int
-	Formed            time.Duration // from the first start until every chain stood in order
+	Started, Formed   time.Duration // from the first start until the last, and until every chain stood in order
 	First, Half, All  time.Duration // until that many had been counted, after asking
-	Frames            int           // messages that the question took, acknowledgements included
-	Bytes             int64         // … and their size
-	Reports           int           // of Frames, what the server got
+	Neighbours        LinkCost      // what the question cost between clients
+	Server            LinkCost      // and between leaders and the server:
+	Sent, Reports     int           // of those, questions, and answers
 	Events            int           // steps of all nodes, from the first start on
 	Asked             int           // of Events, those after the question was asked
 	Signatures        int           // that were checked, once for each sealed message
 
 	FormWall, AskWall   time.Duration // how long the computer took
+	Processors          time.Duration // and for how long its processors worked; 0: not known
 	HeapFormed, HeapAll int           // bytes for each endpoint: before, and after the question
 	Peak                uint64        // most memory that the process ever had, in bytes
 	Hash                uint64        // of everything that happened
 }
 
+// A LinkCost is what a question cost on links of one kind: questions, answers and
+// acknowledgements.
+type LinkCost struct {
+	Links, Frames int
+	Bytes         int64
+}
+
+func (c LinkCost) String() string {
+	return fmt.Sprintf("%11s %12s %15s %12.2f %11.1f", grouped(c.Links), grouped(c.Frames), grouped(c.Bytes),
+		float64(c.Frames)/max(1, float64(c.Links)), float64(c.Bytes)/max(1, float64(c.Links)))
+}
+
 func (r ScaleReport) String() string {
-	per := func(n int64) string { return fmt.Sprintf("%.2f", float64(n)/float64(r.Endpoints)) }
-	return fmt.Sprintf(`%d endpoints in %d chains, all counted once
-latency   first %v, half %v, all %v
-messages  %d (%s for each endpoint), %d of them reports to the server
-bytes     %d (%s for each endpoint)
-formed    %v after the first start, in %v
-asked     in %v; %d events in all, %.0f a second
-memory    %d bytes for each endpoint, %d after the question; %d MB at most
-hash      %016x`,
-		r.Endpoints, r.Chains, r.First, r.Half, r.All,
-		r.Frames, per(int64(r.Frames)), r.Reports, r.Bytes, per(r.Bytes),
-		r.Formed.Round(time.Millisecond), r.FormWall.Round(10*time.Millisecond), r.AskWall.Round(10*time.Millisecond),
-		r.Events, float64(r.Events)/(r.FormWall+r.AskWall).Seconds(),
-		r.HeapFormed, r.HeapAll, r.Peak/1e6, r.Hash)
+	worked := ""
+	if r.Processors > 0 {
+		worked = fmt.Sprintf(", %v of processor time", r.Processors.Round(100*time.Millisecond))
+	}
+	round := func(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
+	return fmt.Sprintf(`%s endpoints in %s chains: each evaluated the question and was counted, once
+
+virtual time
+  formation  every chain whole and in order %v after the first start, %v after the last
+  question   first answers after %s, half of them %s, all %s
+
+what the question cost       links       frames           bytes  frames/link  bytes/link
+  between neighbours   %v
+  leaders and server   %v
+  the server sent %s questions and took in %s reports
+
+this computer
+  wall       %v: formed in %v, asked in %v%s
+  memory     %s bytes for each endpoint, %s after the question; %s MB at most
+  events     %s, %s of them for the question; %d signatures checked
+  hash       %016x`,
+		grouped(r.Endpoints), grouped(r.Chains),
+		r.Formed.Round(time.Millisecond), (r.Formed - r.Started).Round(time.Millisecond),
+		round(r.First), round(r.Half), round(r.All),
+		r.Neighbours, r.Server, grouped(r.Sent), grouped(r.Reports),
+		(r.FormWall + r.AskWall).Round(100*time.Millisecond), r.FormWall.Round(100*time.Millisecond), r.AskWall.Round(100*time.Millisecond), worked,
+		grouped(r.HeapFormed), grouped(r.HeapAll), grouped(int(r.Peak/1e6)),
+		grouped(r.Events), grouped(r.Asked), r.Signatures, r.Hash)
+}
+
+// grouped writes a number with commas.
+func grouped[T int | int64](n T) string {
+	s := strconv.FormatInt(int64(n), 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 const (
@@ -107,36 +165,49 @@ func (s Scale) in(change func(*weather)) (ScaleReport, error) {
 	}
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(scaleMemory))
 	w := newWorld(s.Seed, nil)
+	w.called = fmt.Sprintf("installation of %d endpoints with seed", s.Endpoints)
 	w.unwatched = true
 	w.weather.wanMin, w.weather.wanMax = scaleWAN, scaleWAN+scaleWAN/4
 	change(&w.weather)
-	rep := ScaleReport{Endpoints: s.Endpoints, Chains: (s.Endpoints + s.Chain - 1) / s.Chain}
-	clock := time.Now()
+	lines := (s.Endpoints + s.Chain - 1) / s.Chain
+	rep := ScaleReport{
+		Endpoints: s.Endpoints, Chains: lines,
+		Neighbours: LinkCost{Links: s.Endpoints - lines}, Server: LinkCost{Links: 2 * lines},
+	}
+	clock, worked := time.Now(), processorTime()
 	tell := s.teller(w, clock)
 	w.addLANs(s.Endpoints, s.Chain)
 	w.share()
 	w.apart(s.Chain)
-	for n := range s.Chain {
-		for i := n; i < s.Endpoints; i += s.Chain {
-			h := w.hosts[i]
-			w.atOf(h, w.now+w.upto(scaleStep/4), func() { w.start(h) })
-		}
-		w.run(scaleStep)
-		tell("starting", (n+1)*rep.Chains)
-	}
-	w.form(func(stand int) { tell("forming", stand) })
+	s.start(w, &rep, tell)
+	w.form(slices.Collect(slices.Chunk(w.hosts, s.Chain)), func(stand int) { tell("forming", stand) })
 	rep.Formed, rep.FormWall = w.now, time.Since(clock)
 	rep.HeapFormed = int(heapInUse() / uint64(s.Endpoints))
 
 	clock = time.Now()
 	rep.Asked = w.events
 	w.sweepOnce(&rep, func(counted int) { tell("asking", counted) })
-	rep.AskWall = time.Since(clock)
+	rep.AskWall, rep.Processors = time.Since(clock), processorTime()-worked
 	rep.Asked = w.events - rep.Asked
 	rep.HeapAll = int(heapInUse() / uint64(s.Endpoints))
 	rep.Events, rep.Signatures, rep.Hash = w.events, w.shared.ring.checked, w.hash.Sum64()
 	rep.Peak = peakMemory()
 	return rep, w.err
+}
+
+// start switches the machines on, those of each chain one after the other.
+func (s Scale) start(w *world, rep *ScaleReport, tell func(doing string, done int)) {
+	for n := range s.Chain {
+		for i := n; i < s.Endpoints; i += s.Chain {
+			h := w.hosts[i]
+			w.atOf(h, w.now+w.upto(scaleStep/4), func() {
+				rep.Started = max(rep.Started, w.now)
+				w.start(h)
+			})
+		}
+		w.run(scaleStep)
+		tell("starting", (n+1)*rep.Chains)
+	}
 }
 
 // teller returns a function that tells how far the world is, but not too often.
@@ -155,10 +226,12 @@ func (s Scale) teller(w *world, began time.Time) func(doing string, done int) {
 
 // addLANs adds machines in LANs of the given size, and lets the server work.
 func (w *world) addLANs(machines, size int) {
+	w.hosts, w.server.machines = make([]*host, 0, machines), make([]machine, 0, machines)
+	hosts := make([]host, machines) // one thing instead of a million
 	for i := range machines {
 		lan, n := i/size, i%size
 		addr := netip.AddrFrom4([4]byte{10, byte(lan >> 8), byte(lan), byte(1 + n)})
-		w.addHost(endpoint.Place{Addr: netip.AddrPortFrom(addr, 17472), ID: endpoint.ID{
+		w.addTo(&hosts[i], endpoint.Place{Addr: netip.AddrPortFrom(addr, 17472), ID: endpoint.ID{
 			12: byte(i >> 24), 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)}})
 	}
 	w.server.tidy()
@@ -175,33 +248,43 @@ func (w *world) apart(size int) {
 	w.todo = &w.sites.queues[0]
 }
 
-// form lets time pass until every chain stands in order. It tells how many
-// machines stand in one.
-func (w *world) form(tell func(stand int)) {
-	from, all, open := w.now, 0, w.chains()
-	for _, line := range open {
-		all += len(line)
-	}
-	for w.err == nil {
-		open = slices.DeleteFunc(open, func(line []*host) bool { return w.checkLine(line) == nil })
-		if len(open) == 0 {
-			return
+// form lets time pass until every chain stands in order, and nobody leads but its
+// two ends. It tells how many machines stand in one.
+func (w *world) form(lines [][]*host, tell func(stand int)) {
+	open := slices.Clone(lines)
+	for from := w.now; w.err == nil; {
+		open = slices.DeleteFunc(open, w.stand)
+		if len(open) == 0 && len(w.server.leaders) == 2*len(lines) {
+			break
 		}
 		if w.run(scaleStep); w.now-from > healTime {
-			w.checkHealed()
-			return
+			break
 		}
 		left := 0
 		for _, line := range open {
 			left += len(line)
 		}
-		tell(all - left)
+		tell(len(w.hosts) - left)
 	}
+	for _, line := range lines {
+		if err := w.checkLine(line); err != nil {
+			w.fail("I6: not formed: %w", err)
+		}
+	}
+	if n := len(w.server.leaders) - 2*len(lines); n != 0 {
+		w.fail("I6: not formed: %d connections of leaders too many", n)
+	}
+}
+
+// stand reports whether a chain is whole. Its forward leader is looked at first:
+// as long as it is none, nothing else matters.
+func (w *world) stand(line []*host) bool {
+	return w.leading(line[len(line)-1], wire.ForwardLeader) == 1 && w.checkLine(line) == nil
 }
 
 // sweepOnce asks one question and measures its way.
 func (w *world) sweepOnce(rep *ScaleReport, tell func(counted int)) {
-	before := w.sent(wire.KindQuestion, wire.KindAnswer, wire.KindAck)
+	all, wan := w.traffic, w.wan
 	start := w.now
 	q := w.server.ask(survey, time.Minute)
 	for n := 0; w.err == nil && n < rep.Endpoints && w.now < start+answerTime; tell(n) {
@@ -209,8 +292,14 @@ func (w *world) sweepOnce(rep *ScaleReport, tell func(counted int)) {
 		n = q.tally.Progress().Answered
 	}
 	w.run(ackTime)
-	after := w.sent(wire.KindQuestion, wire.KindAnswer, wire.KindAck)
-	rep.Frames, rep.Bytes = after.frames-before.frames, after.bytes-before.bytes
+	for _, k := range []wire.Kind{wire.KindQuestion, wire.KindAnswer, wire.KindAck} {
+		on := traffic{w.wan[k].frames - wan[k].frames, w.wan[k].bytes - wan[k].bytes}
+		rep.Server.Frames += on.frames
+		rep.Server.Bytes += on.bytes
+		rep.Neighbours.Frames += w.traffic[k].frames - all[k].frames - on.frames
+		rep.Neighbours.Bytes += w.traffic[k].bytes - all[k].bytes - on.bytes
+	}
+	rep.Sent = w.wan[wire.KindQuestion].frames - wan[wire.KindQuestion].frames
 	rep.Reports = q.tally.Progress().Reports
 	w.checkSurvey(q)
 	n := 0
@@ -229,10 +318,10 @@ func (w *world) sweepOnce(rep *ScaleReport, tell func(counted int)) {
 
 // ackTime is how long acknowledgements may be under way when the last answer has
 // been counted.
-const ackTime = 10 * time.Millisecond
+const ackTime = 200 * time.Millisecond
 
-// checkSurvey: every machine is counted, and each row and sum is just what all
-// machines together say.
+// checkSurvey: every machine has evaluated the question and is counted, once, and
+// each row and sum is just what all machines together say.
 func (w *world) checkSurvey(q *asked) {
 	if w.err != nil {
 		return
@@ -240,6 +329,9 @@ func (w *world) checkSurvey(q *asked) {
 	var rows [len(surveyRows)]uint64
 	var sums answer.Counts
 	for _, h := range w.hosts {
+		if !slices.Contains(h.evaluated, q.id) { // none does so twice, see evaluate
+			w.fail("question %d: machine %v has not evaluated it", q.id, h)
+		}
 		rows[h.index%len(rows)]++
 		sums = sums.Add(countsOf(h.index))
 	}
@@ -251,7 +343,7 @@ func (w *world) checkSurvey(q *asked) {
 	if r.Answered != len(w.hosts) || counted != len(w.hosts) {
 		w.fail("question %d: %d machines are counted in %d slots, want %d", q.id, r.Answered, counted, len(w.hosts))
 	}
-	if got := (answer.Counts{Passed: uint64(r.Passed), Errors: uint64(r.Errors), NoResults: uint64(r.NoResults)}); got != sums {
+	if got := (answer.Counts{Passed: uint64(r.Passed), Errors: uint64(r.Errors), NoResults: uint64(r.NoResults), Outside: uint64(r.Outside)}); got != sums {
 		w.fail("question %d: sums are %+v, want %+v", q.id, got, sums)
 	}
 	for _, row := range r.Rows.List {
@@ -265,28 +357,4 @@ func (w *world) checkSurvey(q *asked) {
 	if rows != [len(rows)]uint64{} {
 		w.fail("question %d: rows are missing: %v", q.id, rows)
 	}
-}
-
-func heapInUse() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
-
-// peakMemory is the most memory that this process has had, as the system says,
-// or else what the Go runtime has taken from the system.
-func peakMemory() uint64 {
-	if data, err := os.ReadFile("/proc/self/status"); err == nil {
-		for line := range strings.Lines(string(data)) {
-			if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-				if kB, err := strconv.ParseUint(strings.Fields(rest)[0], 10, 64); err == nil {
-					return kB << 10
-				}
-			}
-		}
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.Sys
 }

@@ -23,14 +23,14 @@ func TestScale(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%v", rep)
-	if rep.Frames > 5*machines || rep.Reports != rep.Chains || rep.All > 150*time.Millisecond {
-		t.Errorf("the question took %d messages, %d reports and %v", rep.Frames, rep.Reports, rep.All)
+	if rep.Neighbours.Frames > 5*machines || rep.Reports != rep.Chains || rep.All > 150*time.Millisecond {
+		t.Errorf("the question took %v between neighbours, %d reports and %v", rep.Neighbours, rep.Reports, rep.All)
 	}
 	if rep.Signatures != 2 {
 		t.Errorf("%d signatures were checked, want those of the voucher and of the question", rep.Signatures)
 	}
-	if rep.HeapAll > heapMax {
-		t.Errorf("a machine takes %d bytes, so that a million would not fit into %d MB", rep.HeapAll, scaleMemory>>20)
+	if slowdown == 1 && rep.HeapAll > heapMax { // a smaller world says nothing of a large one
+		t.Errorf("a machine takes %d bytes, at most %d leave a million room in %d MB", rep.HeapAll, heapMax, scaleMemory>>20)
 	}
 	again, err := scale.Run()
 	if err != nil || again.Hash != rep.Hash {
@@ -38,8 +38,11 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// heapMax leaves a tenth of the memory of a million machines to garbage.
-const heapMax = scaleMemory / 1_000_000 * 9 / 10
+// heapMax is what a machine may take after the question, in bytes. A million then
+// leave a quarter of scaleMemory to garbage, and to the gaps between what lives. With
+// 2,917 bytes the collector could not keep up, and the process had 4.1 GB; with
+// 2,780 it has 3.85 GB. A small world adds some 50 that do not grow.
+const heapMax = 2900
 
 // TestSlowSensors: if the sensors of all machines take up to 200 ms although
 // they were expected to take 100, answers leave at the points of a grid. Were
@@ -70,7 +73,7 @@ func TestColdStart(t *testing.T) {
 			w.at(w.upto(time.Millisecond), func() { w.start(h) })
 		}
 		w.run(200 * time.Millisecond)
-		w.form(func(int) {})
+		w.form(w.chains(), func(int) {})
 		if t.Log(w.now); w.err != nil || w.now > 9*time.Second {
 			t.Errorf("seed %d: the chain stood after %v (%v)", seed, w.now, w.err)
 		}

@@ -20,6 +20,7 @@ import (
 // but does not lose a moment over it.
 type server struct {
 	w        *world
+	fresh    func() *roster.Roster // makes an empty roster, also after a restart
 	roster   *roster.Roster
 	desk     *dispatch.Desk
 	machines []machine // by the index of their host
@@ -67,8 +68,9 @@ var rowKey = answer.Key{'s', 'i', 'm'}
 const tidyEvery = time.Second
 
 func newServer(w *world) *server {
-	r := roster.New(roster.DefaultBoundaries)
-	return &server{w: w, roster: r, desk: dispatch.New(r, 0), leaders: map[dispatch.Line]*leader{}}
+	fresh := func() *roster.Roster { return roster.New(roster.DefaultBoundaries) }
+	r := fresh()
+	return &server{w: w, fresh: fresh, roster: r, desk: dispatch.New(r, 0), leaders: map[dispatch.Line]*leader{}}
 }
 
 func (s *server) now() time.Time { return epoch.Add(s.w.now) }
@@ -87,6 +89,9 @@ func (s *server) tidy() {
 	s.live = slices.DeleteFunc(s.live, func(q *asked) bool {
 		over := s.w.now >= q.expires
 		if over {
+			if !s.w.unwatched {
+				s.w.checkAccount(q)
+			}
 			s.desk.Close(q.id)
 			s.desk.Forget(q.id)
 		}
@@ -119,6 +124,7 @@ func (s *server) carryOut(effects []dispatch.Effect) {
 			s.w.sum.again++
 			s.w.note(markServer, nil, ef.Question, nil)
 			s.w.say(nil, "??", fmt.Sprintf("question %d again in %v, round %d: %v", ef.Question, ef.LAN, ef.Round, ef.Only))
+			s.w.history.asks(s.w.now, ef.LAN, fmt.Sprintf("%d, round %d", ef.Question, ef.Round))
 		}
 	}
 }
@@ -152,7 +158,11 @@ func (s *server) register(h *host, m wire.Register) wire.Message {
 	if !s.w.unwatched {
 		for _, q := range s.live {
 			s.w.noteCounted(q) // what was waiting for its registration
+			if s.w.control == (Control{}) {
+				s.w.checkCount(q)
+			}
 		}
+		s.w.checkExpected(h)
 	}
 	if s.w.control.NoAgain {
 		news.Direct = nil
@@ -164,6 +174,8 @@ func (s *server) register(h *host, m wire.Register) wire.Message {
 		Highest: s.desk.Highest(), Now: s.now(), Intervals: s.w.weather.intervals, Spread: s.desk.Spread(),
 		Questions: news.Questions, Direct: news.Direct, Counted: news.Counted,
 	}
+	s.w.takeEvidence(h, m.Evidence)
+	reply.Audits = s.audits(h)
 	if s.w.mode != answer.Merged && whole {
 		reply.Key, reply.KeyName, reply.KeyLife = s.w.giveKey(h)
 	}
@@ -191,6 +203,7 @@ func (s *server) greet(c *conn, hello wire.Hello) {
 	c.lead = &leader{conn: c, host: h, role: hello.Role, lan: lan, line: s.lines}
 	s.leaders[c.lead.line] = c.lead
 	c.lead.count(1)
+	s.w.history.links(s.w.now, c)
 	s.w.sendTo(c, wire.HelloOK{Incarnation: 1})
 	s.carryOut(s.desk.Lead(s.now(), c.lead.line, h.place.ID, hello.Role, c.lead.lan, hello.Known))
 }
@@ -205,23 +218,19 @@ func (s *server) leave(c *conn) {
 func (s *server) got(c *conn, m wire.Message) {
 	if a, ok := m.(wire.Answer); ok {
 		c.lead.brought = a.Bundle.Set.Len()
-		for _, r := range a.Bundle.Rows.List {
-			if rowKey.Row(r.Cells).Hash != r.Hash {
-				s.w.fail("machine %v sends a row %q with the wrong hash", c.ends[0].host, r.Cells)
+		if q := s.find(a.Question); q != nil && !s.w.unwatched {
+			if _, live := s.desk.Question(q.id); live {
+				q.noteDelivered(c.lead, a.Report)
 			}
-		}
-		if q := s.find(a.Question); q != nil && s.w.control.NoSetRule {
-			q.add(a.Bundle.Rows)
+			if s.w.control.NoSetRule {
+				q.add(a.Bundle.Rows)
+			}
 		}
 		if c.lead.role == wire.Witness {
 			s.w.sum.witnessed++
 		}
 	}
-	effects, err := s.take(c.lead, m)
-	if err != nil {
-		s.w.fail("machine %v: %w", c.ends[0].host, err)
-	}
-	s.carryOut(effects)
+	s.endure(c, m)
 }
 
 // ask opens a question and sends it into every chain.
@@ -235,11 +244,13 @@ func (s *server) ask(kind kind, life time.Duration) *asked {
 	q := &asked{
 		id: id, kind: kind, mode: s.w.mode, at: s.w.now, expires: now.Add(life).Sub(epoch), letter: letter,
 		sealed: seal.Sign(s.w.keys.signing.private, seal.Question, letter), counted: map[*host]time.Duration{},
+		doubted: s.w.lying,
 	}
 	s.asked = append(s.asked, q)
 	s.live = append(s.live, q)
 	s.w.note(markServer, nil, id, nil)
 	s.w.say(nil, "??", "question "+kind.String())
+	s.w.history.asks(s.w.now, netip.Prefix{}, fmt.Sprint(id))
 	effects := s.desk.Ask(s.now(), dispatch.Question{
 		ID: id, Sealed: q.sealed, Issued: now, Expires: now.Add(life), Limit: min(life, time.Minute),
 		Awaited: slices.Collect(maps.Values(s.awaited)),

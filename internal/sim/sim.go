@@ -19,6 +19,9 @@ import (
 // Options say how a run is watched.
 type Options struct {
 	Trace io.Writer // gets one line of text for each event and effect; nil for none
+	// From and Until bound what is traced, in virtual time; Until 0 is no bound.
+	From, Until time.Duration
+	History     *History // is kept for a picture; nil: none is
 }
 
 // A Report is what happened in a run.
@@ -34,6 +37,7 @@ type Report struct {
 	Frames    int           // messages on all connections
 	Bytes     int64         // … and their size
 	Closed    time.Duration // longest time in which a chain closed again after a crash in its middle
+	Healed    time.Duration // longest time in which all chains stood in order after bad luck
 	Hash      uint64        // of everything that happened
 }
 
@@ -67,16 +71,28 @@ const (
 // register and a server that starts anew. The error names the first law that
 // was broken.
 func Run(seed uint64, opt Options) (rep Report, err error) {
-	w := newWorld(seed, opt.Trace)
-	defer func() {
-		// A node may panic only by a bug; the seed must not be lost with it.
-		if p := recover(); p != nil {
-			err = fmt.Errorf("seed %d after %v: panic: %v\n%s", seed, w.now, p, debug.Stack())
-		}
-	}()
+	w := newWorld(seed, nil)
+	w.watch(Storm, opt)
+	defer w.survive(&err)
 	w.drawWeather()
 	w.story()
 	return w.report(), w.err
+}
+
+// watch lets somebody look on.
+func (w *world) watch(f Family, opt Options) {
+	w.called, w.trace, w.traced, w.history = f.String(), opt.Trace, [2]time.Duration{opt.From, opt.Until}, opt.History
+	w.history.begins(0, nil)
+}
+
+// survive turns a panic into the error of the story, deferred: a node may panic
+// only by a bug, and the seed must not be lost with it.
+func (w *world) survive(err *error) {
+	if p := recover(); p != nil {
+		w.fail("panic: %v\n%s", p, debug.Stack())
+		*err = w.err
+	}
+	w.history.end(w)
 }
 
 func (w *world) story() {
@@ -114,6 +130,9 @@ func (w *world) report() Report {
 		Seed: w.seed, Machines: len(w.hosts), LANs: w.lans, Events: w.events, Faults: w.faults,
 		Virtual: w.now, Questions: len(w.server.asked),
 		Closed: w.closed, Hash: w.hash.Sum64(),
+	}
+	for _, d := range w.healed {
+		r.Healed = max(r.Healed, d)
 	}
 	for _, t := range w.traffic {
 		r.Frames += t.frames

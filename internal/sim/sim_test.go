@@ -2,12 +2,11 @@ package sim
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 )
 
 var (
@@ -36,49 +35,30 @@ func TestStorms(t *testing.T) {
 		}
 		return
 	}
-	var next atomic.Uint64
-	var sum total
-	var all sync.WaitGroup
-	for range workers {
-		all.Go(func() {
-			for seed := next.Add(1); seed <= *runsFlag && !t.Failed(); seed = next.Add(1) {
-				sum.add(runTwice(t, seed))
-			}
-		})
-	}
-	all.Wait()
-	t.Logf("%d seeds: %d machines, %v, %d events, %d faults, %d questions, %d answers; a chain closed within %v at the latest",
-		sum.seeds, sum.machines, sum.virtual, sum.events, sum.faults, sum.questions, sum.answers, sum.closed)
-}
-
-// A total is what all seeds together were.
-type total struct {
-	mu                                                  sync.Mutex // guards the fields below
-	seeds, machines, events, faults, questions, answers int
-	virtual, closed                                     time.Duration
-}
-
-func (s *total) add(r Report) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.seeds++
-	s.machines += r.Machines
-	s.events += r.Events
-	s.faults += r.Faults
-	s.questions += r.Questions
-	s.answers += r.Answers
-	s.virtual += r.Virtual
-	s.closed = max(s.closed, r.Closed)
-}
-
-func runTwice(t *testing.T, seed uint64) Report {
-	rep, err := Run(seed, Options{})
+	var mu sync.Mutex // guards sum
+	var sum StormsReport
+	err := Seeds{First: 1, Count: *runsFlag, Workers: workers}.each(t.Context(), func(seed uint64) error {
+		rep, err := twice(seed, Run)
+		mu.Lock()
+		defer mu.Unlock()
+		sum.add(rep)
+		return seen(err, Storm, seed, Control{})
+	})
 	if err != nil {
-		t.Errorf("%v\nreplay with: go test ./internal/sim -run TestStorms -seed %d", err, seed)
-		return rep
+		t.Fatal(err)
 	}
-	if again, err := Run(seed, Options{}); err != nil || again.Hash != rep.Hash {
-		t.Errorf("seed %d is not reproducible: %x, then %x (%v)", seed, rep.Hash, again.Hash, err)
+	t.Log(sum)
+}
+
+// twice plays a story two times: the same must happen.
+func twice(seed uint64, run func(uint64, Options) (Report, error)) (Report, error) {
+	rep, err := run(seed, Options{})
+	if err != nil {
+		return rep, err
 	}
-	return rep
+	again, err := run(seed, Options{})
+	if err == nil && again.Hash != rep.Hash {
+		err = fmt.Errorf("seed %d is not reproducible: %x, then %x", seed, rep.Hash, again.Hash)
+	}
+	return rep, err
 }

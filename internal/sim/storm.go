@@ -6,8 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"catenary/internal/boundary"
 	"catenary/internal/endpoint"
 	"catenary/internal/seal"
+	"catenary/internal/server/dispatch"
+	"catenary/internal/server/roster"
 	"catenary/internal/wire"
 )
 
@@ -102,11 +105,29 @@ func (w *world) drawWeather() {
 // millionths: five times what quartz does.
 const driftMax = 500
 
+// join makes one LAN of the first two networks.
+func (w *world) join() {
+	b, err := boundary.New(boundary.DefaultMask, []boundary.Subnet{{
+		Kind: boundary.Intentional, Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("10.0.1.0/24")},
+	}})
+	if err != nil {
+		panic("sim: " + err.Error()) // it is always the same
+	}
+	s := w.server
+	s.fresh = func() *roster.Roster { return roster.New(b) }
+	s.roster = s.fresh()
+	s.desk = dispatch.New(s.roster, 0)
+}
+
 func (w *world) drawMachines() {
 	w.lans = 1 + w.rng.IntN(3)
+	if w.lans > 1 && w.oneIn(4) && w.nowhere == nil { // among liars, who belongs there could not be told
+		w.join()
+	}
 	skewed := w.oneIn(2)
 	shut := w.oneIn(3) // one machine of each LAN cannot be dialled by anyone
 	total := 2 + w.rng.IntN(16)
+	six := byte(w.rng.IntN(3 * w.lans)) // the LAN that has IPv6, if there is one
 	var places []endpoint.Place
 	for i := range total {
 		lan := byte(w.rng.IntN(w.lans))
@@ -115,6 +136,9 @@ func (w *world) drawMachines() {
 			port += uint16(w.rng.IntN(3)) // several clients on one machine
 		}
 		addr := netip.AddrFrom4([4]byte{10, 0, lan, byte(1 + w.rng.IntN(254))})
+		if lan == six {
+			addr = netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 7: lan, 8: byte(w.rng.IntN(256)), 15: byte(1 + w.rng.IntN(254))})
+		}
 		places = append(places, endpoint.Place{Addr: netip.AddrPortFrom(addr, port), ID: endpoint.ID{15: byte(i + 1)}})
 	}
 	slices.SortFunc(places, endpoint.Place.Compare)
@@ -126,8 +150,8 @@ func (w *world) drawMachines() {
 			h.clock = w.between(-10*time.Hour, 10*time.Hour)
 			h.drift = int64(w.rng.IntN(2*driftMax+1) - driftMax)
 		}
-		if w.oneIn(20) {
-			h.nat = true
+		if w.oneIn(15) {
+			h.nat = uint8(1 + w.rng.IntN(3))
 		}
 		if lan := w.lanOf(h.observed()); shut && !closed[lan] && w.oneIn(3) {
 			h.closed, closed[lan] = true, true
@@ -184,12 +208,10 @@ func (w *world) mishap(h *host, left time.Duration) {
 	w.faults++
 	switch w.rng.IntN(12) {
 	case 0, 1:
-		wall := [2]*host{h, w.hosts[w.rng.IntN(len(w.hosts))]}
-		w.say(h, "--", fmt.Sprintf("cannot dial %v", wall[1]))
-		w.walls[wall] = true
+		wall := w.wall(h)
 		w.after(w.upto(left)+1, func() { delete(w.walls, wall) })
 	case 2:
-		w.say(h, "--", "cannot reach the server")
+		w.mark(h, "cannot reach the server")
 		h.cutOff = true
 		for _, x := range slices.Clone(h.conns) {
 			if x.conn.ends[1-x.end].host == nil {
@@ -198,8 +220,7 @@ func (w *world) mishap(h *host, left time.Duration) {
 		}
 		w.after(w.upto(left)+1, func() { h.cutOff, w.restored = false, w.now })
 	case 3:
-		w.say(h, "--", "is halted")
-		h.free = max(h.free, w.now+w.upto(10*time.Second))
+		w.halt(h, w.upto(10*time.Second))
 	case 4:
 		w.forge(h)
 	case 5, 6:
@@ -214,10 +235,24 @@ func (w *world) mishap(h *host, left time.Duration) {
 		w.disrupt(w.upto(left) + 1)
 	default:
 		if len(h.conns) > 0 {
-			w.say(h, "--", "a connection breaks")
+			w.mark(h, "a connection breaks")
 			w.cut(h.conns[w.rng.IntN(len(h.conns))].conn)
 		}
 	}
+}
+
+// wall lets what a machine dials another with vanish.
+func (w *world) wall(h *host) [2]*host {
+	wall := [2]*host{h, w.hosts[w.rng.IntN(len(w.hosts))]}
+	w.mark(h, fmt.Sprintf("cannot dial %v", wall[1]))
+	w.walls[wall] = true
+	return wall
+}
+
+// halt lets a machine stand still, with its links.
+func (w *world) halt(h *host, d time.Duration) {
+	w.mark(h, fmt.Sprintf("is halted for %v", d.Round(time.Millisecond)))
+	h.free = max(h.free, w.now+d)
 }
 
 // blockOneWay lets what a machine sends to another vanish, also on links that
@@ -227,7 +262,7 @@ func (w *world) blockOneWay(h *host, d time.Duration) {
 	if w.oneIn(4) {
 		to = nil
 	}
-	w.say(h, "--", fmt.Sprintf("is not heard by %v", to))
+	w.mark(h, fmt.Sprintf("is not heard by %v", to))
 	w.block(h, to, d)
 }
 
@@ -269,8 +304,9 @@ func (w *world) forge(h *host) {
 	if x.conn.ends[0].state != up || x.conn.ends[1].state != up || x.conn.ends[from].host == nil {
 		return
 	}
-	w.say(h, "--", "is lied to")
-	w.send(x.conn, from, w.encode(w.lie()))
+	w.mark(h, "is lied to")
+	m := w.lie()
+	w.send(x.conn, from, m, w.encode(m))
 }
 
 // lie is a message that must lead to nothing.
@@ -329,7 +365,12 @@ func (w *world) ensureOne() {
 			return
 		}
 	}
-	w.start(w.hosts[w.rng.IntN(len(w.hosts))])
+	for w.err == nil {
+		if h := w.anybody(); !h.dismissed {
+			w.start(h)
+			return
+		}
+	}
 }
 
 // clear ends what bad luck has begun, except that machines that are down stay

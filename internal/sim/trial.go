@@ -1,9 +1,7 @@
 package sim
 
 import (
-	"fmt"
 	"net/netip"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -49,13 +47,10 @@ const (
 // machine that has been up since the asking must be counted, once. The error
 // names the first law that was broken; under a control, laws are only counted.
 func RunTrial(seed uint64, c Control, opt Options) (rep TrialReport, err error) {
-	w := newWorld(seed, opt.Trace)
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("trial %d after %v: panic: %v\n%s", seed, w.now, p, debug.Stack())
-		}
-	}()
-	w.called, w.control = "trial", c
+	w := newWorld(seed, nil)
+	w.watch(Trial, opt)
+	defer w.survive(&err)
+	w.control = c
 	t := &trial{world: w, seen: -1}
 	t.form()
 	t.play()
@@ -158,6 +153,7 @@ func (t *trial) strike() {
 		t.maybeBack(h)
 	case 6:
 		if len(h.conns) > 0 {
+			t.mark(h, "a connection breaks")
 			t.cut(h.conns[t.rng.IntN(len(h.conns))].conn)
 		}
 	case 7, 8:
@@ -165,7 +161,7 @@ func (t *trial) strike() {
 			t.halfOpen(h.conns[t.rng.IntN(len(h.conns))].conn)
 		}
 	case 9:
-		t.walls[[2]*host{h, t.hosts[t.rng.IntN(len(t.hosts))]}] = true
+		t.wall(h)
 	case 10:
 		t.blockOneWay(h, left)
 	case 11:
@@ -177,13 +173,10 @@ func (t *trial) strike() {
 		case 2:
 			t.suspend(h, left)
 		default:
-			t.free(h, left)
+			t.halt(h, left)
 		}
 	}
 }
-
-// free lets a machine stand still, with its links.
-func (t *trial) free(h *host, d time.Duration) { h.free = max(h.free, t.now+d) }
 
 func (t *trial) maybeBack(h *host) {
 	if t.oneIn(2) {

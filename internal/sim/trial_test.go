@@ -11,7 +11,7 @@ import (
 //
 //	catenary sim --trials 100000
 func TestTrials(t *testing.T) {
-	rep, err := Trials{From: 1, Count: 3000 / slowdown, Workers: workers}.Run(t.Context())
+	rep, err := Seeds{First: 1, Count: 3000 / slowdown, Workers: workers}.Trials(t.Context(), Control{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestControls(t *testing.T) {
 		if err != nil || c.String() != names {
 			t.Fatalf("control %q is %v: %v", names, c, err)
 		}
-		rep, err := Trials{From: 1, Count: 600 / slowdown, Workers: workers, Control: c}.Run(t.Context())
+		rep, err := Seeds{First: 1, Count: 600 / slowdown, Workers: workers}.Trials(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,12 +56,10 @@ func TestControls(t *testing.T) {
 	if got := run("no-taint").Refused; got == 0 {
 		t.Error("without taint no bundle was refused")
 	}
-	lost := run("no-again").Sum.Missing
-	if lost == 0 {
-		t.Error("without asking again no answer was lost")
-	}
-	if got := run("no-custody,no-again").Sum.Missing; got < 2*lost {
-		t.Errorf("without custody %d answers were lost, with it %d", got, lost)
+	// With custody alone hardly anything is lost: 7 machines in 6,000 trials.
+	lost, both := run("no-again").Sum.Missing, run("no-custody,no-again").Sum.Missing
+	if both < 20/slowdown || both < 10*lost {
+		t.Errorf("without custody %d answers were lost, with it %d", both, lost)
 	}
 	if _, err := ParseControl("no-set-rule,none"); err == nil {
 		t.Error("a control that does not exist was taken")

@@ -5,20 +5,30 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"catenary/internal/server/tally"
 )
 
-// Trials are many small worlds, each with its own seed.
-type Trials struct {
-	From, Count uint64
-	Workers     int // worlds at a time
-	Control     Control
+// Trials plays trials. It ends with the first that breaks a law; under a
+// control, laws are only counted.
+func (s Seeds) Trials(ctx context.Context, c Control) (TrialsReport, error) {
+	var mu sync.Mutex // guards sum
+	sum := TrialsReport{Control: c}
+	began := time.Now()
+	err := s.each(ctx, func(seed uint64) error {
+		rep, err := RunTrial(seed, c, Options{})
+		mu.Lock()
+		defer mu.Unlock()
+		sum.add(rep)
+		return seen(err, Trial, seed, c)
+	})
+	sum.Wall = time.Since(began)
+	slices.Sort(sum.Sum.Took)
+	return sum, err
 }
 
-// A TrialsReport is what happened in them all.
+// A TrialsReport is what happened in many trials.
 type TrialsReport struct {
 	Control  Control
 	Trials   int
@@ -26,37 +36,6 @@ type TrialsReport struct {
 	Sum      TrialReport // of the counts; Took is in order
 	Replaced int
 	Refused  int
-}
-
-// Run plays the trials. It ends with the first that breaks a law.
-func (t Trials) Run(ctx context.Context) (TrialsReport, error) {
-	sum := TrialsReport{Control: t.Control}
-	began := time.Now()
-	var mu sync.Mutex // guards sum and failed
-	var failed error
-	var stop atomic.Bool
-	var next atomic.Uint64
-	var all sync.WaitGroup
-	for range max(t.Workers, 1) {
-		all.Go(func() {
-			for n := next.Add(1); n <= t.Count && !stop.Load() && ctx.Err() == nil; n = next.Add(1) {
-				rep, err := RunTrial(t.From+n-1, t.Control, Options{})
-				mu.Lock()
-				if sum.add(rep); err != nil && failed == nil {
-					failed = fmt.Errorf("%w\nreplay with: catenary sim --trial %d", err, rep.Seed)
-					stop.Store(true)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	all.Wait()
-	sum.Wall = time.Since(began)
-	slices.Sort(sum.Sum.Took)
-	if failed == nil {
-		failed = ctx.Err()
-	}
-	return sum, failed
 }
 
 func (r *TrialsReport) add(t TrialReport) {

@@ -31,6 +31,12 @@ type world struct {
 	weather weather
 	hosts   []*host // in the order of their places
 	lans    int
+	liars   int             // of the hosts
+	lying   bool            // they have begun, and go on
+	lies    ByzantineReport // so far
+	nowhere *host           // where nobody is; nil: nobody is sent there
+	flooded bool            // somebody has been told much …
+	drowned bool            // … and one machine as much as may be
 	server  *server
 	walls   map[[2]*host]bool // dials from one to the other vanish
 	fabric  fabric
@@ -52,11 +58,15 @@ type world struct {
 	bills          map[int]*bill // of each machine, by its index
 	decoded        int
 	traffic        [kinds]traffic // by kind of message
+	wan            [kinds]traffic // of that, what went over leaders' connections
+	dialled        int            // links of chains
 	unwatched      bool           // counts are checked at the end only
 	hash           hash.Hash64
 	scratch        []byte
 	trace          io.Writer
-	err            error // the first law that was broken
+	traced         [2]time.Duration // from when until when; 0: to the end
+	history        *History         // nil: nobody wants a picture
+	err            error            // the first law that was broken
 }
 
 func newWorld(seed uint64, trace io.Writer) *world {
@@ -167,7 +177,7 @@ const lineMax = 400
 
 // say writes a line of the trace.
 func (w *world) say(h *host, arrow string, what any) {
-	if w.trace == nil {
+	if w.trace == nil || w.now < w.traced[0] || w.traced[1] > 0 && w.now > w.traced[1] {
 		return
 	}
 	name := "world"
@@ -188,6 +198,12 @@ func (w *world) say(h *host, arrow string, what any) {
 	}
 }
 
+// mark says what happens to a machine, or to all, from outside.
+func (w *world) mark(h *host, text string) {
+	w.say(h, "--", text)
+	w.history.mark(w.now, h, text)
+}
+
 // traffic is how much of a kind of message was sent.
 type traffic struct {
 	frames int
@@ -195,16 +211,6 @@ type traffic struct {
 }
 
 const kinds = wire.KindHint + 1
-
-// sent sums the traffic of some kinds.
-func (w *world) sent(of ...wire.Kind) traffic {
-	var sum traffic
-	for _, k := range of {
-		sum.frames += w.traffic[k].frames
-		sum.bytes += w.traffic[k].bytes
-	}
-	return sum
-}
 
 // keys are the installation's: the root, and the key that signs questions.
 type keys struct {
