@@ -99,15 +99,20 @@ func labInside() *cobra.Command {
 }
 
 func labRun(dir *string) *cobra.Command {
-	return &cobra.Command{
+	var patience float64
+	cmd := &cobra.Command{
 		Use:   "run [scenario...]",
 		Short: "Play stories, each in a lab of its own, and check their outcome",
 		Long: `Play stories, each in a lab of its own, and check their outcome. A scenario is
 the name of one that the program knows (see "catenary lab list") or the path of
 a file; without any, all known ones are played.`,
 		Example: `  catenary lab run
-  catenary lab run twenty-killed ./my-story.txt`,
+  catenary lab run twenty-killed ./my-story.txt
+  catenary lab run --patience 5 quick         on a slow or busy machine`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !(patience >= 1 && patience <= patienceMax) {
+				return cli.UsageError(cmd, fmt.Errorf("--patience %v is not between 1 and %v", patience, patienceMax))
+			}
 			chosen, err := scenarios(args)
 			if err != nil {
 				return err
@@ -116,10 +121,16 @@ a file; without any, all known ones are played.`,
 			if err != nil {
 				return err
 			}
+			o.Patience = patience
 			return lab.Run(cmd.Context(), o, chosen, cmd.OutOrStdout())
 		},
 	}
+	cmd.Flags().Float64Var(&patience, "patience", 1, "wait so many `times` as long as the stories say for what they expect")
+	return cmd
 }
+
+// patienceMax bounds the patience: a story that takes longer hangs.
+const patienceMax = 100
 
 // scenarios are those of the given names or files; of no name: all.
 func scenarios(names []string) ([]lab.Scenario, error) {

@@ -60,8 +60,10 @@ func newLabBench(t *testing.T) *labBench {
 }
 
 // command is the program with arguments, in the bench's temporary folder.
-func (b *labBench) command(args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(b.Context(), patience)
+func (b *labBench) command(args ...string) *exec.Cmd { return b.commandFor(patience, args...) }
+
+func (b *labBench) commandFor(most time.Duration, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(b.Context(), most)
 	b.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, b.program, args...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+b.tmp, "XDG_CONFIG_HOME="+b.tmp+"/config")
@@ -152,16 +154,27 @@ func TestLab(t *testing.T) {
 	on := func(test func(*labBench)) func(*testing.T) {
 		return func(t *testing.T) { test(&labBench{t, b.program, b.tmp}) }
 	}
-	t.Run("quick", on(labQuick))
+	t.Run("stories", on(labStories))
 	t.Run("misses", on(labMisses))
 	t.Run("crash", on(labCrash))
+	t.Run("two", on(labTwo))
 }
 
-// labQuick plays the shortest story, with the real programs on ten machines.
-func labQuick(b *labBench) {
-	out := b.run("lab", "run", "quick")
-	if !strings.HasSuffix(out, "== quick: ok\n\n") || strings.Count(out, "ok: ") != 7 {
-		b.Errorf("the story went\n%s", out)
+// labStories plays the shortest stories, with the real programs on up to ten
+// machines: a first question and a death, a power loss and a death of the server
+// in the middle of a question, and a firewall. They have ten times as long as
+// their bounds say, for other tests run meanwhile; `make lab` takes those at
+// their word.
+func labStories(b *labBench) {
+	stories := []string{"quick", "quick-power-loss", "quick-restart", "one-way-firewall"}
+	out, err := b.commandFor(5*time.Minute, append([]string{"lab", "run", "--patience", "10"}, stories...)...).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "\n4 of 4 stories have ended as they must, with 10 times the time\n") {
+		b.Errorf("the stories went (%v)\n%s", err, out)
+	}
+	for _, s := range stories {
+		if !strings.Contains(string(out), "\n== "+s+": ok\n") {
+			b.Errorf("%s was not played", s)
+		}
 	}
 	b.left(0)
 }
@@ -169,16 +182,12 @@ func labQuick(b *labBench) {
 // labMisses: an expectation that is not met is a failure of the program, and
 // the story goes on.
 func labMisses(b *labBench) {
-	story := filepath.Join(b.tmp, "wrong.txt")
-	const text = "title x\nsites 1\nhosts 2\nexpect registered 3 within 10ms\nexpect chains 1 in s1 within 60s\n"
-	if err := os.WriteFile(story, []byte(text), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	story := b.story("sites 1\nhosts 2\nexpect registered 3 within 10ms as \"three\"\nexpect chains 1 in s1 within 60s as whole")
 	out, err := b.command("lab", "run", story).Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {
 		b.Errorf("the program has ended with %v", err)
 	}
-	for _, want := range []string{"FAILED: 2 are registered", "ok: s1 has 1 chains", "== wrong: FAILED, 1 expectation"} {
+	for _, want := range []string{"FAILED: 2 are registered", "ok: s1 has 1 chains", "== story: FAILED, 1 expectation", "\n  three  not after ", "\n0 of 1 stories"} {
 		if !strings.Contains(string(out), want) {
 			b.Errorf("%q is not in\n%s", want, out)
 		}
@@ -186,9 +195,10 @@ func labMisses(b *labBench) {
 }
 
 // labCrash: a lab is killed with -9. Its programs die with it, and the next
-// one removes the only thing that is left, its folder.
+// one removes all that is left: its folder, and what tells `catenary ask` of it.
 func labCrash(b *labBench) {
 	before := b.links()
+	profile := filepath.Join(b.tmp, "config", "catenary", "demo.toml")
 	cmd, ready := b.up("--sites", "2", "--hosts", "2")
 	if n := len(b.processes()); n < 5 { // four clients and the server
 		b.Errorf("%d processes run", n)
@@ -196,22 +206,30 @@ func labCrash(b *labBench) {
 	if got := b.run("lab", "exec", "s2h1", "--", "hostname"); got != "s2h1\n" {
 		b.Errorf("the host is called %q", got)
 	}
-	if err := cmd.Process.Kill(); err != nil {
-		b.Fatal(err)
-	}
-	cmd.Wait() // says that it was killed
-	b.left(1)
-	if _, err := os.Stat(ready.Data); err != nil {
-		b.Errorf("the dead lab's data: %v", err)
+	b.crash(cmd, 1)
+	for _, file := range []string{ready.Data, profile} {
+		if _, err := os.Stat(file); err != nil {
+			b.Errorf("what the dead lab has left: %v", err)
+		}
 	}
 	if out, err := b.command("lab", "status").CombinedOutput(); err == nil || !strings.Contains(string(out), "no lab runs") {
 		b.Errorf("the dead lab answers: %v, %s", err, out)
 	}
-
-	cmd, next := b.up("--sites", "1", "--hosts", "1")
-	if _, err := os.Stat(ready.Data); !errors.Is(err, os.ErrNotExist) {
-		b.Errorf("the next start has left the dead lab's data: %v", err)
+	if out := b.run("lab", "down"); !strings.Contains(out, "left by a dead lab") {
+		b.Errorf("lab down says %q", out)
 	}
+	b.left(0)
+	if _, err := os.Stat(profile); !errors.Is(err, os.ErrNotExist) {
+		b.Errorf("the dead lab's profile: %v", err)
+	}
+
+	story := b.command("lab", "run", b.story("sites 1\nhosts 2\nwait 1h"))
+	if err := story.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.await("a client", func() bool { return len(b.processes()) >= 4 }) // two programs of the lab, the server
+	b.crash(story, 1)
+	cmd, next := b.up("--sites", "1", "--hosts", "1")
 	b.run("lab", "--dir", next.Data, "down")
 	if err := cmd.Wait(); err != nil {
 		b.Errorf("told to end, the lab has ended with: %v", err)
@@ -220,4 +238,81 @@ func labCrash(b *labBench) {
 	if after := b.links(); !slices.Equal(before, after) {
 		b.Errorf("links outside are %v, were %v", after, before)
 	}
+}
+
+// crash kills a lab with -9 and waits until only so many files are left.
+func (b *labBench) crash(cmd *exec.Cmd, files int) {
+	b.Helper()
+	if err := cmd.Process.Kill(); err != nil {
+		b.Fatal(err)
+	}
+	cmd.Wait() // says that it was killed
+	b.left(files)
+}
+
+// labTwo: two labs at the same time have the same addresses and names, and
+// nothing to do with each other; commands must say which one they mean.
+func labTwo(b *labBench) {
+	one, first := b.up("--sites", "1", "--hosts", "3")
+	two, second := b.up("--sites", "1", "--hosts", "2")
+	if out, err := b.command("lab", "status").CombinedOutput(); err == nil ||
+		!strings.Contains(string(out), "several labs run; choose one with --dir: ") || !strings.Contains(string(out), first.Data) {
+		b.Errorf("status of two labs: %v, %s", err, out)
+	}
+	b.run("lab", "--dir", first.Data, "kill", "s1h2")
+	for _, c := range []struct {
+		lab.Ready
+		want string
+	}{{first, "signal: killed"}, {second, "s1  server ─ s1h1 ─ s1h2 ─ server"}} {
+		b.await(c.want, func() bool { return strings.Contains(b.run("lab", "--dir", c.Data, "status"), c.want) })
+	}
+	// The dead one's folder is all that the next command takes away.
+	b.crashOne(one, first)
+	b.run("lab", "down")
+	if err := two.Wait(); err != nil {
+		b.Errorf("told to end, the lab has ended with: %v", err)
+	}
+	b.left(0)
+}
+
+// crashOne kills a lab with -9 beside which another lives.
+func (b *labBench) crashOne(cmd *exec.Cmd, r lab.Ready) {
+	b.Helper()
+	if err := cmd.Process.Kill(); err != nil {
+		b.Fatal(err)
+	}
+	cmd.Wait() // says that it was killed
+	b.await("the end of the lab", func() bool {
+		return !slices.ContainsFunc(b.processes(), func(id string) bool { return b.names(id, r.Data) })
+	})
+}
+
+// names reports whether a process' command line names a folder.
+func (b *labBench) names(process, folder string) bool {
+	line, err := os.ReadFile(filepath.Join("/proc", process, "cmdline"))
+	return err == nil && bytes.Contains(line, []byte(folder)) // else it has just ended
+}
+
+// await waits until something is so.
+func (b *labBench) await(what string, so func() bool) {
+	b.Helper()
+	for deadline := time.Now().Add(patience); !so(); {
+		if time.Now().After(deadline) {
+			b.Fatalf("in vain for %s", what)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-b.Context().Done():
+		}
+	}
+}
+
+// story writes a scenario to a file.
+func (b *labBench) story(text string) string {
+	b.Helper()
+	path := filepath.Join(b.tmp, "story.txt")
+	if err := os.WriteFile(path, []byte("title x\n"+text+"\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return path
 }

@@ -28,6 +28,23 @@ type folder struct {
 type seat struct {
 	PID  int    `json:"pid"`  // of the inner process; 0 before it starts
 	Data string `json:"data"` // folder of the programs' data
+	// Profile is a file that tells `catenary ask` of the lab, if there is one.
+	Profile string `json:"profile,omitempty"`
+}
+
+// dropProfile removes the profile, unless it tells of another lab by now.
+func (s seat) dropProfile() error {
+	if s.Profile == "" {
+		return nil
+	}
+	data, err := os.ReadFile(s.Profile)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil || !strings.Contains(string(data), s.Data):
+		return err
+	}
+	return os.Remove(s.Profile)
 }
 
 const (
@@ -68,6 +85,14 @@ func (f folder) write() error {
 	return os.WriteFile(filepath.Join(f.path, seatFile), data, 0o600)
 }
 
+func (f *folder) read() error {
+	data, err := os.ReadFile(filepath.Join(f.path, seatFile))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, &f.seat)
+}
+
 // remove clears the folder away. Data that the user wanted elsewhere stays.
 func (f folder) remove() error {
 	return errors.Join(os.RemoveAll(f.path), f.lock.Close())
@@ -89,11 +114,7 @@ func folders() (live []folder, dead []string, err error) {
 			dead = append(dead, path)
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(path, seatFile))
-		if err == nil {
-			err = json.Unmarshal(data, &f.seat)
-		}
-		if err != nil {
+		if f.read() != nil {
 			continue // it is being made, or being removed, at this moment
 		}
 		live = append(live, f)
@@ -104,6 +125,13 @@ func folders() (live []folder, dead []string, err error) {
 // clearAway removes what dead labs have left, and says so.
 func clearAway(dead []string, out io.Writer) error {
 	for _, path := range dead {
+		f := folder{path: path}
+		// What cannot be read was not yet written: then there is no profile either.
+		if f.read() == nil {
+			if err := f.dropProfile(); err != nil {
+				return fmt.Errorf("remove what a dead lab has left: %w", err)
+			}
+		}
 		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("remove what a dead lab has left: %w", err)
 		}

@@ -40,7 +40,7 @@ const (
 	// apiPort is where the server in the lab serves its API.
 	apiPort = 8443
 	// serverTimeout is how long the server may take to start.
-	serverTimeout = 20 * time.Second
+	serverTimeout = 45 * time.Second
 )
 
 // inner is the lab: one goroutine, that of run, owns all of it.

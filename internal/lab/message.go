@@ -84,7 +84,7 @@ const running = "running"
 
 const (
 	// replyTimeout bounds a command: a start of the server is the longest.
-	replyTimeout = 60 * time.Second
+	replyTimeout = 90 * time.Second
 	// lineMax bounds a reply: a status of the largest lab has about 2 MB.
 	lineMax = 16 << 20 // bytes
 )

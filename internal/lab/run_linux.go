@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,63 +22,73 @@ var errStory = errors.New("not every story has ended as it must")
 // Run plays scenarios, each in a lab of its own, and prints what happens. With
 // opt.Dir each keeps its data in a folder below it.
 func Run(ctx context.Context, opt Options, all []Scenario, out io.Writer) error {
-	var summary []string
-	failed := false
+	sum := Summary{Processors: runtime.NumCPU(), Patience: opt.Patience}
 	for _, s := range all {
 		began := time.Now()
-		misses, err := runOne(ctx, opt, s, out)
+		o := Outcome{Story: s.Name}
+		o.Figures, o.Misses, o.Broken = runOne(ctx, opt, s, out)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		how := "ok"
-		switch {
-		case err != nil:
-			how = "BROKEN: " + err.Error()
-		case misses > 0:
-			how = "FAILED, " + counted(misses, "expectation")
+		var err error
+		if o.Load, err = load(); err != nil {
+			return err
 		}
-		failed = failed || how != "ok"
-		summary = append(summary, fmt.Sprintf("%-22s %6.1f s  %s", s.Name, time.Since(began).Seconds(), how))
-		fmt.Fprintf(out, "== %s: %s\n\n", s.Name, how)
-	}
-	if len(all) > 1 {
-		for _, line := range summary {
-			fmt.Fprintln(out, line)
+		o.Took = time.Since(began)
+		sum.Outcomes = append(sum.Outcomes, o)
+		if _, err := fmt.Fprintf(out, "== %s: %v\n\n", s.Name, o); err != nil {
+			return err
 		}
 	}
-	if failed {
+	if err := sum.Write(out); err != nil {
+		return err
+	}
+	if !sum.Ok() {
 		return errStory
 	}
 	return nil
 }
 
-func runOne(ctx context.Context, opt Options, s Scenario, out io.Writer) (misses int, err error) {
+// load is how many processes have wanted to run, on the average of a minute.
+func load() (l float64, err error) {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0, err
+	}
+	_, err = fmt.Sscan(string(data), &l)
+	return l, err
+}
+
+func runOne(ctx context.Context, opt Options, s Scenario, out io.Writer) (figures []Figure, misses int, err error) {
 	fmt.Fprintf(out, "== %s: %s\n", s.Name, s.Title)
 	opt.Layout = s.Layout
 	if opt.Dir != "" {
 		opt.Dir = filepath.Join(opt.Dir, s.Name)
 		if _, err := os.Stat(opt.Dir); err == nil {
-			return 0, fault.New(fault.Conflict, "%s holds the data of an earlier run", opt.Dir)
+			return nil, 0, fault.New(fault.Conflict, "%s holds the data of an earlier run", opt.Dir)
 		}
 	}
 	l, err := open(ctx, opt, out)
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	r, err := l.await(ctx)
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	fmt.Fprintf(out, "   %s: ready after %.1f s\n", s.Layout.Size(), r.Seconds)
-	t := &teller{outer: l, out: out, began: time.Now(), memory: map[string]Traffic{}}
+	t := &teller{
+		outer: l, out: out, began: time.Now(), memory: map[string]Traffic{}, patience: max(1, opt.Patience),
+		program: opt.Program, ready: r,
+	}
 	for _, st := range s.Steps {
 		fmt.Fprintf(out, "%8.2f  %v\n", time.Since(t.began).Seconds(), st.Step)
 		if err := t.step(ctx, st.Step); err != nil {
-			return t.misses, fmt.Errorf("line %d: %v: %w", st.Line, st.Step, err)
+			return t.figures, t.misses, fmt.Errorf("line %d: %v: %w", st.Line, st.Step, err)
 		}
 	}
-	return t.misses, nil
+	return t.figures, t.misses, nil
 }
 
 // A teller tells one story in one lab.
@@ -84,8 +97,13 @@ type teller struct {
 	out      io.Writer
 	began    time.Time
 	question question
+	judged   judgement // of the answers to it
 	memory   map[string]Traffic
+	patience float64 // how many times as long as is written
+	program  string  // path of the program catenary
+	ready    Ready
 	misses   int
+	figures  []Figure
 }
 
 func (t *teller) step(ctx context.Context, s Step) error {
@@ -131,7 +149,7 @@ func (t *teller) ask(ctx context.Context, s Ask) error {
 	if t.question.expected, err = t.running(ctx); err != nil {
 		return err
 	}
-	t.question.asked = time.Now()
+	t.judged, t.question.asked = judgement{}, time.Now()
 	var made struct {
 		ID uint64 `json:"id"`
 	}
@@ -181,9 +199,7 @@ func (t *teller) report(ctx context.Context, s Subject) error {
 		if err := tr.Table(&table, false); err != nil {
 			return err
 		}
-		for line := range strings.Lines(table.String()) {
-			t.say("%s", strings.TrimSuffix(line, "\n"))
-		}
+		t.lines(table.String())
 		return nil
 	case ChainsReport:
 		st, err := t.status(ctx)
@@ -199,9 +215,22 @@ func (t *teller) report(ctx context.Context, s Subject) error {
 		}
 		t.say("%s", t.against(tr, s.Name))
 		return nil
+	case ClientsReport:
+		return t.print(ctx, "client", "list")
+	case QuestionReport:
+		return t.print(ctx, "question", "show", strconv.FormatUint(t.question.id, 10))
 	default:
 		panic(fmt.Sprintf("lab: unknown subject %T", s))
 	}
+}
+
+// print runs the program as an operator would, and prints what it says.
+func (t *teller) print(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, t.program, args...)
+	cmd.Env = append(os.Environ(), "CATENARY_URL="+t.ready.API, "CATENARY_TOKEN="+t.ready.Token, "CATENARY_CA="+t.ready.CA)
+	said, err := cmd.CombinedOutput()
+	t.lines(string(said))
+	return err
 }
 
 func (t *teller) drawChains(st *Status) {
@@ -216,8 +245,14 @@ func (t *teller) factor(now Traffic, name string) float64 {
 }
 
 func (t *teller) against(now Traffic, name string) string {
-	return fmt.Sprintf("WAN of all sites: %s, %s: %s: %.1f times as many bytes",
-		size(now.WAN().Sum()), name, size(t.memory[name].WAN().Sum()), t.factor(now, name))
+	return fmt.Sprintf("%.1f times, %s and not %s", t.factor(now, name), exact(now.WAN().Sum()), exact(t.memory[name].WAN().Sum()))
+}
+
+// lines prints a text below the line of the step.
+func (t *teller) lines(text string) {
+	for line := range strings.Lines(text) {
+		t.say("%s", strings.TrimSuffix(line, "\n"))
+	}
 }
 
 // say prints below the line of the step.

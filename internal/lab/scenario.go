@@ -209,6 +209,12 @@ func (s *Scenario) checkStep(st Step) error {
 		}
 		return fault.New(fault.Invalid, "no line above remembers %q", name)
 	}
+	asked := func() error {
+		if has(func(st Step) bool { _, ok := st.(Ask); return ok }) {
+			return nil
+		}
+		return fault.New(fault.Invalid, "no question was asked above")
+	}
 	site := func(n int) error { return Target{Kind: ASite, Site: max(n, 1)}.within(s.Layout) }
 	switch st := st.(type) {
 	case Command:
@@ -218,15 +224,18 @@ func (s *Scenario) checkStep(st Step) error {
 			}
 		}
 	case Report:
-		if a, ok := st.What.(Against); ok {
-			return remembered(a.Name)
+		switch what := st.What.(type) {
+		case Against:
+			return remembered(what.Name)
+		case QuestionReport:
+			return asked()
 		}
 	case Expect:
 		switch c := st.Claim.(type) {
 		case Complete, Closed, Answered, Living, NobodyTwice:
-			if !has(func(st Step) bool { _, ok := st.(Ask); return ok }) {
-				return fault.New(fault.Invalid, "no question was asked above")
-			}
+			return asked()
+		case Standing:
+			return c.Of.within(s.Layout)
 		case Count:
 			return site(c.Site)
 		case Under:

@@ -28,7 +28,8 @@ func TestScenarios(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"quick", "first-question", "power-loss", "twenty-killed", "one-way-firewall",
-		"server-restart", "wan-cut", "moved-host", "nat", "ipv6", "inbound-blocked"} {
+		"server-restart", "wan-cut", "moved-host", "nat", "ipv6", "inbound-blocked", "client-states",
+		"quick-power-loss", "quick-restart"} {
 		if !slices.Contains(names, name) {
 			t.Errorf("there is no scenario %s", name)
 		}
@@ -71,6 +72,8 @@ remember chains
 report traffic
 report chains
 report wan against chains
+report clients
+report question
 expect complete within 2s
 expect complete or closed within 30s
 expect living within 2s
@@ -82,6 +85,10 @@ expect connections 2 per site within 10s
 expect wan s1 under 20 kB
 expect lan s3 under 1500 B
 expect wan at least 5.5 times chains
+expect status "Slow Link Ahead" of s1h3..4 within 30s
+expect status Blocked of s3h* within 30s as blocked
+expect living within 2s as "all of them"
+expect wan s1 under 20 kB as "the \"WAN\""
 `
 
 // TestEveryLine: each kind of line is read, and printed as it stands there.
@@ -150,6 +157,13 @@ func TestWrongScenarios(t *testing.T) {
 		{head + `ask "a"b`, `f.txt:4: a space is missing behind "a"`},
 		{head + "wait 0s", `f.txt:4: "0s" is no time`},
 		{head + "report weather", "f.txt:4: report traffic, report chains"},
+		{head + "report question", "f.txt:4: no question was asked above"},
+		{head + "expect status Leader of s1 within 2s", "f.txt:4: a status is one of some hosts, not of s1"},
+		{head + "expect status Leader of s3h1 within 2s", "f.txt:4: s3h1: the lab has 2 sites"},
+		{head + "expect status Leader of s1h1", `f.txt:4: "status Leader of s1h1" needs time`},
+		{head + `expect status "" of s1h1 within 2s`, "f.txt:4: a status needs a word"},
+		{head + `expect registered 3 within 2s as ""`, "f.txt:4: a figure needs a name"},
+		{head + `expect registered 3 as x within 2s`, "f.txt:4: what is expected has one of these forms"},
 		{head + "report wan against x", `f.txt:4: no line above remembers "x"`},
 		{head + "expect peace within 2s", "f.txt:4: what is expected has one of these forms"},
 		{head + "expect living within 2s", "f.txt:4: no question was asked above"},

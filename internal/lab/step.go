@@ -31,6 +31,7 @@ type (
 	Expect struct {
 		Claim  Claim
 		Within time.Duration // 0: it holds now or never
+		As     string        // what the summary calls the figure that comes of it; "": it has none
 	}
 )
 
@@ -41,10 +42,14 @@ func (s Ask) String() string       { return "ask " + quoteWord(s.Text) }
 func (s Remember) String() string  { return "remember " + quoteWord(s.Name) }
 func (s Report) String() string    { return "report " + s.What.String() }
 func (s Expect) String() string {
-	if s.Within == 0 {
-		return "expect " + s.Claim.String()
+	text := "expect " + s.Claim.String()
+	if s.Within != 0 {
+		text += " within " + s.Within.String()
 	}
-	return fmt.Sprintf("expect %v within %v", s.Claim, s.Within)
+	if s.As != "" {
+		text += " as " + quoteWord(s.As)
+	}
+	return text
 }
 
 // A Subject is what a report is about.
@@ -60,35 +65,45 @@ type (
 	ChainsReport struct{}
 	// Against compares the bytes since the mark with remembered ones.
 	Against struct{ Name string }
+	// ClientsReport is what `catenary client list` prints.
+	ClientsReport struct{}
+	// QuestionReport is what `catenary question show` prints of the last question.
+	QuestionReport struct{}
 )
 
-func (TrafficReport) subject()       {}
-func (ChainsReport) subject()        {}
-func (Against) subject()             {}
-func (TrafficReport) String() string { return "traffic" }
-func (ChainsReport) String() string  { return "chains" }
-func (s Against) String() string     { return "wan against " + quoteWord(s.Name) }
-func (Complete) claim()              {}
-func (Closed) claim()                {}
-func (Answered) claim()              {}
-func (Living) claim()                {}
-func (NobodyTwice) claim()           {}
-func (Registered) claim()            {}
-func (Count) claim()                 {}
-func (Under) claim()                 {}
-func (AtLeast) claim()               {}
-func (Complete) String() string      { return "complete" }
-func (Closed) String() string        { return "complete or closed" }
-func (c Answered) String() string    { return fmt.Sprintf("answered %d", c.N) }
-func (Living) String() string        { return "living" }
-func (NobodyTwice) String() string   { return "nobody twice" }
-func (c Registered) String() string  { return fmt.Sprintf("registered %d", c.N) }
+func (TrafficReport) subject()        {}
+func (ChainsReport) subject()         {}
+func (Against) subject()              {}
+func (ClientsReport) subject()        {}
+func (QuestionReport) subject()       {}
+func (TrafficReport) String() string  { return "traffic" }
+func (ChainsReport) String() string   { return "chains" }
+func (ClientsReport) String() string  { return "clients" }
+func (QuestionReport) String() string { return "question" }
+func (s Against) String() string      { return "wan against " + quoteWord(s.Name) }
+func (Complete) claim()               {}
+func (Closed) claim()                 {}
+func (Answered) claim()               {}
+func (Living) claim()                 {}
+func (NobodyTwice) claim()            {}
+func (Registered) claim()             {}
+func (Count) claim()                  {}
+func (Under) claim()                  {}
+func (AtLeast) claim()                {}
+func (Standing) claim()               {}
+func (Complete) String() string       { return "complete" }
+func (Closed) String() string         { return "complete or closed" }
+func (c Answered) String() string     { return fmt.Sprintf("answered %d", c.N) }
+func (Living) String() string         { return "living" }
+func (NobodyTwice) String() string    { return "nobody twice" }
+func (c Registered) String() string   { return fmt.Sprintf("registered %d", c.N) }
 func (c Under) String() string {
 	return fmt.Sprintf("%s s%d under %s", c.Of, c.Site, formatBytes(c.Bytes))
 }
 func (c AtLeast) String() string {
 	return "wan at least " + strconv.FormatFloat(c.Times, 'f', -1, 64) + " times " + quoteWord(c.Name)
 }
+func (c Standing) String() string { return "status " + quoteWord(c.Word) + " of " + c.Of.String() }
 func (c Count) String() string {
 	if c.Site == 0 {
 		return fmt.Sprintf("%s %d per site", c.Of, c.N)
@@ -134,6 +149,11 @@ type (
 	AtLeast struct {
 		Times float64
 		Name  string
+	}
+	// Standing: the server says this word of each of the hosts (docs/operations.md).
+	Standing struct {
+		Word string
+		Of   Target
 	}
 )
 
@@ -186,15 +206,25 @@ func parseReport(args []string) (Step, error) {
 		return Report{TrafficReport{}}, nil
 	case slices.Equal(args, []string{"chains"}):
 		return Report{ChainsReport{}}, nil
+	case slices.Equal(args, []string{"clients"}):
+		return Report{ClientsReport{}}, nil
+	case slices.Equal(args, []string{"question"}):
+		return Report{QuestionReport{}}, nil
 	case len(args) == 3 && args[0] == "wan" && args[1] == "against":
 		return Report{Against{args[2]}}, nil
 	}
-	return nil, fault.New(fault.Invalid, "report traffic, report chains, or report wan against NAME")
+	return nil, fault.New(fault.Invalid, "report traffic, report chains, report clients, report question, or report wan against NAME")
 }
 
 func parseExpect(args []string) (Step, error) {
 	var e Expect
 	var err error
+	if n := len(args); n >= 2 && args[n-2] == "as" {
+		if e.As = args[n-1]; e.As == "" {
+			return nil, fault.New(fault.Invalid, "a figure needs a name")
+		}
+		args = args[:n-2]
+	}
 	if n := len(args); n >= 2 && args[n-2] == "within" {
 		if e.Within, err = parseDuration(args[n-1]); err != nil {
 			return nil, err
@@ -219,7 +249,8 @@ func parseExpect(args []string) (Step, error) {
 
 // claimForms is what stands in an error about a claim.
 const claimForms = `expect complete | complete or closed | living | nobody twice | answered N | registered N |
- chains N per site | connections N in s1 | wan s1 under 20 kB | lan s1 under 5 kB | wan at least 5 times NAME`
+ chains N per site | connections N in s1 | wan s1 under 20 kB | lan s1 under 5 kB | wan at least 5 times NAME |
+ status Blocked of s1h3`
 
 func parseClaim(args []string) (Claim, error) {
 	form := slices.Clone(args)
@@ -240,6 +271,8 @@ func parseClaim(args []string) (Claim, error) {
 			return Answered{n}, err
 		}
 		return Registered{n}, err
+	case len(form) == 4 && form[0] == "status" && form[2] == "of":
+		return parseStanding(form[1], form[3])
 	case len(form) == 4 && (form[0] == string(Chains) || form[0] == string(Connections)):
 		return parseCounted(form)
 	case len(form) == 5 && (form[0] == string(WAN) || form[0] == string(LAN)) && form[2] == "under":
@@ -257,6 +290,17 @@ func parseClaim(args []string) (Claim, error) {
 		return AtLeast{times, form[5]}, nil
 	}
 	return nil, fault.New(fault.Invalid, "what is expected has one of these forms:\n %s", claimForms)
+}
+
+func parseStanding(word, of string) (Claim, error) {
+	if word == "" {
+		return nil, fault.New(fault.Invalid, "a status needs a word, as Leader or \"Slow Link Ahead\"")
+	}
+	on, err := ParseTarget(of)
+	if err == nil && on.Kind != SomeHosts {
+		err = fault.New(fault.Invalid, "a status is one of some hosts, not of %v", on)
+	}
+	return Standing{word, on}, err
 }
 
 func parseCounted(form []string) (Claim, error) {

@@ -67,6 +67,13 @@ func (s SiteTraffic) busiest() HostTraffic {
 	return most
 }
 
+// perLink is what a link between two neighbours has carried, on the average, if
+// the hosts form a chain: what one host sends to another passes two cables, what
+// the ends speak with the server one.
+func (s SiteTraffic) perLink() int64 {
+	return (s.LAN.Sum() - s.WAN.Sum()) / 2 / int64(max(1, len(s.Hosts)-1))
+}
+
 // Table writes the traffic for people; hosts one by one only if asked for.
 func (t Traffic) Table(w io.Writer, hosts bool) error {
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -90,6 +97,9 @@ func (t Traffic) Table(w io.Writer, hosts bool) error {
 	row("WAN of all sites", t.WAN())
 	return tab.Flush()
 }
+
+// exact writes bytes without rounding.
+func exact(n int64) string { return humanize.Comma(n) + " B" }
 
 func size(n int64) string {
 	if n < 0 { // a counter of a link that was made anew

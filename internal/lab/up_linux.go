@@ -29,6 +29,9 @@ type Options struct {
 	JSON    bool   // say in one line for programs what is ready
 	Program string // path of the program catenary; catenary-client lies beside it
 	Profile string // file that tells `catenary ask` of the lab; none if empty
+	// Patience is how many times as long as a story says Run waits for what it
+	// expects; below 1 counts as 1.
+	Patience float64
 }
 
 // Ready is what a lab says when every client has registered.
@@ -45,7 +48,7 @@ type Ready struct {
 }
 
 const (
-	buildTimeout = 60 * time.Second       // namespaces, links and the server, and
+	buildTimeout = 120 * time.Second      // namespaces, links and the server, and
 	readyBase    = 60 * time.Second       // for every client to register, and
 	readyEach    = 300 * time.Millisecond // for each client on top
 	pollEvery    = 50 * time.Millisecond
@@ -92,7 +95,6 @@ type outer struct {
 	done    chan struct{} // closed when the inner process has ended
 	ended   error         // how; set before
 	log     string        // file with what the inner process says
-	profile string
 	server  demo.Announcement
 	session *demo.Session
 }
@@ -267,6 +269,11 @@ func (l *outer) await(ctx context.Context) (r Ready, err error) {
 
 func (l *outer) announce(r Ready, opt Options, out io.Writer) error {
 	if opt.Profile != "" {
+		// Whoever clears away after a crash must know of it.
+		l.Profile = opt.Profile
+		if err := l.write(); err != nil {
+			return err
+		}
 		profile := fmt.Sprintf("url = %q\ntoken = %q\nca = %q\n", r.API, r.Token, r.CA)
 		if err := os.MkdirAll(filepath.Dir(opt.Profile), 0o700); err != nil {
 			return err
@@ -274,7 +281,6 @@ func (l *outer) announce(r Ready, opt Options, out io.Writer) error {
 		if err := os.WriteFile(opt.Profile, []byte(profile), 0o600); err != nil {
 			return err
 		}
-		l.profile = opt.Profile
 	}
 	if opt.JSON {
 		return json.NewEncoder(out).Encode(r)
@@ -311,8 +317,5 @@ func (l *outer) close() error {
 			<-l.done
 		}
 	}
-	if data, err := os.ReadFile(l.profile); l.profile != "" && err == nil && strings.Contains(string(data), l.Data) {
-		errs = append(errs, os.Remove(l.profile))
-	}
-	return errors.Join(append(errs, l.remove())...)
+	return errors.Join(append(errs, l.dropProfile(), l.remove())...)
 }
