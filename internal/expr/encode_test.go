@@ -71,7 +71,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, c := range []Condition{
-		nil, And{}, deep(5), text("os", Equal, "x"), wide(3, version(Greater, "1.10").all()), Or{contains("x"), Not{And{matches("a|b")}}},
+		nil, And{}, deep(5), text("os", Equal, "x"), text("apps", Hashed, "5"), wide(3, version(Greater, "1.10").all()), Or{contains("x"), Not{And{matches("a|b")}}},
 	} {
 		f.Add(Append(nil, c))
 	}

@@ -10,6 +10,8 @@ package expr
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"catenary/internal/value"
@@ -76,9 +78,12 @@ const (
 	// Matches takes Value as a regular expression in RE2's syntax that must
 	// match the whole text; its dot matches line ends too.
 	Matches
+	// Hashed holds for texts that have Value for their number in the public API
+	// ([value.Digest] of the text in lower case), or the same number as Value.
+	Hashed
 )
 
-var opNames = [...]string{Equal: "=", Less: "<", LessEqual: "<=", Greater: ">", GreaterEqual: ">=", Matches: "matches"}
+var opNames = [...]string{Equal: "=", Less: "<", LessEqual: "<=", Greater: ">", GreaterEqual: ">=", Matches: "matches", Hashed: "has hash"}
 
 func (op Op) String() string {
 	if op == 0 || int(op) >= len(opNames) {
@@ -87,10 +92,33 @@ func (op Op) String() string {
 	return opNames[op]
 }
 
-// Check reports why c cannot be evaluated: it is too large or too deep, or one
-// of its tests has a pattern that is none.
-func Check(c Condition) error {
-	_, err := Compile(c)
+// Check reports why the conditions of one question cannot be evaluated: one has
+// too many parts or is too deep, a test has a pattern that is none, or their
+// texts or patterns are too large together.
+func Check(conditions ...Condition) error {
+	var b builder
+	for _, c := range conditions {
+		if c == nil {
+			continue
+		}
+		b.nodes = 0
+		if _, err := b.build(c, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A Gauge measures tests one after another without building their automata. It
+// says as soon as it is so what [Check] would say of all of them in the end.
+type Gauge struct{ b builder }
+
+// Test adds t.
+func (g *Gauge) Test(t Test) error {
+	err := g.b.admit(t)
+	if err == nil && t.Op == Matches {
+		_, err = g.b.tree(t.Value, t.IgnoreCase)
+	}
 	return err
 }
 
@@ -174,12 +202,20 @@ func (b *builder) group(parts []Condition, depth int, decisive bool) (holds, err
 	}, nil
 }
 
-func (b *builder) test(t Test) (holds, error) {
+// admit checks a test by itself, and that there is room for its texts.
+func (b *builder) admit(t Test) error {
 	if err := t.check(); err != nil {
-		return nil, err
+		return err
 	}
 	if b.text += len(t.Name) + len(t.Value); b.text > TextMax {
-		return nil, fmt.Errorf("the condition's texts together are longer than %d bytes", TextMax)
+		return fmt.Errorf("the condition's texts together are longer than %d bytes", TextMax)
+	}
+	return nil
+}
+
+func (b *builder) test(t Test) (holds, error) {
+	if err := b.admit(t); err != nil {
+		return nil, err
 	}
 	passes, err := b.passes(t)
 	if err != nil {
@@ -203,7 +239,7 @@ func (t Test) check() error {
 		return fmt.Errorf("the value %.40q… is longer than %d bytes", t.Value, ValueMax)
 	case !utf8.ValidString(t.Value):
 		return fmt.Errorf("the value %.40q is not UTF-8", t.Value)
-	case t.Op < Equal || t.Op > Matches:
+	case t.Op < Equal || t.Op > Hashed:
 		return fmt.Errorf("%v is no operator", t.Op)
 	case !t.Type.Valid():
 		return fmt.Errorf("%v is no type", t.Type)
@@ -211,10 +247,26 @@ func (t Test) check() error {
 	return nil
 }
 
+// hashed returns whether a text has the number that is, or belongs to, want.
+// Programs send either, and no two texts of one machine share a number but by
+// chance.
+func hashed(want string) func(text string) bool {
+	of := func(text string) uint32 { return value.Digest(strings.ToLower(text)) }
+	same := of(want)
+	number, err := strconv.ParseUint(want, 10, 32)
+	return func(text string) bool {
+		d := of(text)
+		return d == same || err == nil && d == uint32(number)
+	}
+}
+
 // passes returns how a single text is tested.
 func (b *builder) passes(t Test) (func(text string) bool, error) {
-	if t.Op == Matches {
+	switch t.Op {
+	case Matches:
 		return b.pattern(t.Value, t.IgnoreCase)
+	case Hashed:
+		return hashed(t.Value), nil
 	}
 	compare := value.Against(t.Type, t.Value)
 	if t.Type.Text() {

@@ -72,6 +72,10 @@ func TestEval(t *testing.T) {
 		{text("apps", Matches, "chromium.browser"), true}, {text("apps", Matches, "chromium.*"), true},
 		{text("apps", Matches, "google.*bar"), true}, {text("apps", Matches, ".*bar.+"), false},
 
+		{text("apps", Hashed, fmt.Sprint(value.Digest("firefox"))), true}, {text("apps", Hashed, fmt.Sprint(value.Digest("Firefox"))), false},
+		{text("apps", Hashed, "GOOGLE chrome"), true}, {text("apps", Hashed, "chrome"), false}, {text("apps", Hashed, "firefox").all(), false},
+		{typed("size", Hashed, "900 mb", value.DataSize), true}, {typed("size", Hashed, "921600 KB", value.DataSize), false},
+
 		{version(Equal, "1.10.0"), true}, {version(Equal, "1.1"), false}, {version(Greater, "1.9"), true},
 		{version(Greater, "1.10"), false}, {version(GreaterEqual, "1.9").all(), false}, // "unknown" is no version
 		{version(Equal, "UNKNOWN"), false}, {version(Equal, "unknown"), true},
@@ -128,7 +132,7 @@ func TestCheck(t *testing.T) {
 		{And{nil}, "lacks an operand"}, {Not{}, "lacks an operand"},
 		{text("", Equal, "x"), "a test's name"}, {text(long, Equal, "x"), "a test's name"}, {text("\xff", Equal, "x"), "a test's name"},
 		{text("a", Equal, "\xff"), "not UTF-8"},
-		{text("a", 0, "x"), "Op(0) is no operator"}, {text("a", Matches+1, "x"), "Op(7) is no operator"},
+		{text("a", 0, "x"), "Op(0) is no operator"}, {text("a", Hashed+1, "x"), "Op(8) is no operator"},
 		{Test{Name: "a", Op: Equal, Type: 99}, "Type(99) is no type"},
 		{matches("(a"), `"(a" is no regular expression: error parsing regexp: missing closing ): `},
 		{matches("a)(b"), "unexpected )"}, {matches(".*C++.*"), "invalid nested repetition operator: `++`"},
@@ -142,6 +146,40 @@ func TestCheck(t *testing.T) {
 			t.Errorf("Check(%.60v) = %v, want %q", c.condition, err, c.want)
 		}
 	}
+}
+
+// TestCheckTogether: what two conditions may be one by one, they may not be
+// together, except for the number of their parts.
+func TestCheckTogether(t *testing.T) {
+	half, parts := wide(7, matches("x{900}")), wide(NodesMax-1, matches("x"))
+	texts := wide(30, text("a", Equal, strings.Repeat("x", ValueMax)))
+	for want, both := range map[string][]Condition{
+		"too large together": {half, nil, half}, "together are longer": {texts, texts}, "more than 1000 parts": {nil, wide(NodesMax, matches("x"))}, "": {parts, parts},
+	} {
+		if err := Check(both...); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// TestGauge: it refuses what Check refuses of the same tests, in the same words.
+func TestGauge(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.SampledFrom([]string{"x", "x{900}", "(a|b){500}", "(", "a++", ".*y.*", strings.Repeat("z", ValueMax)})
+		var g Gauge
+		var all And
+		for range rapid.IntRange(1, 60).Draw(t, "tests") {
+			one := text("os", rapid.SampledFrom([]Op{Equal, Matches, 0}).Draw(t, "op"), value.Draw(t, "value"))
+			all = append(all, one)
+			err, want := g.Test(one), Check(all)
+			if fmt.Sprint(err) != fmt.Sprint(want) {
+				t.Fatalf("%v, want %v", err, want)
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
 }
 
 // TestPatternsAgreeWithRegexp: the shortcuts for .* and plain text change
@@ -181,7 +219,7 @@ func drawCondition(depth int) *rapid.Generator[Condition] {
 		if depth == 0 || kind > 2 {
 			return Test{
 				Name:       rapid.SampledFrom([]string{"os", "apps", "version", "none"}).Draw(t, "name"),
-				Op:         Op(rapid.IntRange(1, int(Matches)).Draw(t, "op")),
+				Op:         Op(rapid.IntRange(1, int(Hashed)).Draw(t, "op")),
 				Value:      rapid.StringMatching(`[a-cA-C1-3.]{0,4}(\.\*)?`).Draw(t, "value"),
 				Type:       value.Type(rapid.IntRange(0, int(value.RegexMatch)).Draw(t, "type")),
 				IgnoreCase: rapid.Bool().Draw(t, "ignore case"),

@@ -15,16 +15,9 @@ import (
 // a side is taken off and leaves that side open, and if a mere text remains, no
 // automaton is needed.
 func (b *builder) pattern(source string, ignoreCase bool) (func(text string) bool, error) {
-	flags := syntax.Perl | syntax.DotNL
-	if ignoreCase {
-		flags |= syntax.FoldCase
-	}
-	tree, err := syntax.Parse(source, flags)
+	tree, err := b.tree(source, ignoreCase)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no regular expression: %w", source, err)
-	}
-	if b.states += states(tree); b.states > StatesMax {
-		return nil, fmt.Errorf("the regular expressions, with %q, are too large together", source)
+		return nil, err
 	}
 	openLeft, openRight, middle := open(tree)
 	if text, fold, ok := literal(middle); ok {
@@ -44,6 +37,23 @@ func (b *builder) pattern(source string, ignoreCase bool) (func(text string) boo
 		return nil, fmt.Errorf("%q is no regular expression: %w", source, err)
 	}
 	return re.MatchString, nil
+}
+
+// tree reads a pattern and counts its size, which is cheap beside building its
+// automaton.
+func (b *builder) tree(source string, ignoreCase bool) (*syntax.Regexp, error) {
+	flags := syntax.Perl | syntax.DotNL
+	if ignoreCase {
+		flags |= syntax.FoldCase
+	}
+	tree, err := syntax.Parse(source, flags)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no regular expression: %w", source, err)
+	}
+	if b.states += states(tree); b.states > StatesMax {
+		return nil, fmt.Errorf("the regular expressions, with %q, are too large together", source)
+	}
+	return tree, nil
 }
 
 // states estimates the size of tree's automaton before it is built, so that

@@ -38,41 +38,52 @@ type Values struct {
 }
 
 // Answer returns one machine's rows and its share of the counts. It asks for
-// the values of a use at most once, first those that decide the condition, and
-// the others only if the machine takes part.
+// the values of a use at most once, first those that decide the conditions, and
+// the others only if the machine takes part. A machine that the asker may not
+// ask says that and nothing else.
 //
 // If one sensor is shown, each of its rows is a row. If several are, or the
-// computer ID, there is one row, whose cells hold all texts of the machine.
+// computer ID, there is one row, whose cells hold all texts of the machine. Of
+// a sensor whose rows are chosen only those are shown that pass; a machine that
+// has none, of any sensor whose rows are chosen, takes no part.
 //
 // A sensor that failed has the text of its error, and passes no negative test:
 // a machine is not chosen because of something that nobody could see on it.
 // Such a machine counts as an error even if it takes no part.
 func (p Plan) Answer(key answer.Key, computerID uint32, values func(use int) Values) ([]answer.Row, answer.Counts) {
 	m := p.on(values)
-	if !m.matches() {
+	if !m.holds(p.Rights) {
+		return nil, answer.Counts{Outside: 1}
+	}
+	if !m.holds(p.Where) {
+		return nil, m.counts
+	}
+	shows := m.shows()
+	if shows == nil {
 		return nil, m.counts
 	}
 	m.counts.Passed = 1
 	if len(p.Selects) == 1 && !p.ComputerID {
-		return m.stack(key), m.counts
+		return stack(key, shows[0]), m.counts
 	}
-	return []answer.Row{m.row(key, computerID)}, m.counts
+	return []answer.Row{m.row(key, computerID, shows)}, m.counts
 }
 
-// Matches reports whether a machine takes part. It asks only for values of
-// [Plan.WhereUses].
+// Matches reports whether the conditions let a machine take part. It asks only
+// for values of [Plan.WhereUses].
 func (p Plan) Matches(values func(use int) Values) bool {
 	m := p.on(values)
-	return m.matches()
+	return m.holds(p.Rights) && m.holds(p.Where)
 }
 
 func (p Plan) on(values func(use int) Values) machine {
-	return machine{plan: p, ask: values, known: make([]*Values, len(p.Sensors)), texts: map[string][]string{}}
+	return machine{plan: p, views: views(p.Columns), ask: values, known: make([]*Values, len(p.Sensors)), texts: map[string][]string{}}
 }
 
 // A machine is one evaluation of a plan.
 type machine struct {
 	plan   Plan
+	views  []view
 	ask    func(use int) Values
 	known  []*Values           // by use; nil: not asked
 	texts  map[string][]string // by the name of a test
@@ -95,12 +106,15 @@ func (m *machine) values(use int) Values {
 	return *m.known[use]
 }
 
-// matches decides the condition. A sensor that turns out to have failed changes
-// the condition, so it is decided again; each time fewer can hold.
-func (m *machine) matches() bool {
+// holds decides a condition. A sensor that turns out to have failed changes the
+// condition, so it is decided again; each time fewer can hold.
+func (m *machine) holds(c expr.Condition) bool {
+	if c == nil {
+		return true
+	}
 	for {
 		before := len(m.failed)
-		if !expr.Eval(m.certain(m.plan.Where, false), m.testedTexts) {
+		if !expr.Eval(m.certain(c, false), m.testedTexts) {
 			return false
 		}
 		if len(m.failed) == before {
@@ -120,7 +134,7 @@ func (m *machine) certain(c expr.Condition, negated bool) expr.Condition {
 	case expr.Not:
 		return expr.Not{Of: m.certain(c.Of, !negated)}
 	case expr.Test:
-		if use, _, ok := m.plan.tested(c.Name); ok && negated && slices.Contains(m.failed, use) {
+		if use, _, _, ok := m.plan.tested(c.Name); ok && negated && slices.Contains(m.failed, use) {
 			return expr.And{}
 		}
 	}
@@ -140,7 +154,7 @@ func (m *machine) testedTexts(name string) []string {
 	if texts, ok := m.texts[name]; ok {
 		return texts
 	}
-	use, field, _ := m.plan.tested(name) // Check holds each name to be one
+	use, field, part, _ := m.plan.tested(name) // Check holds each name to be one
 	v := m.values(use)
 	var texts []string
 	switch {
@@ -150,16 +164,20 @@ func (m *machine) testedTexts(name string) []string {
 		texts = []string{noResults}
 	default:
 		for _, row := range v.Rows {
-			row = fitted(row, m.plan.Sensors[use].Width)
-			if field == wholeRow {
-				texts = append(texts, strings.Join(row, rowJoint))
-			} else {
-				texts = append(texts, row[field])
-			}
+			texts = append(texts, m.plan.tests(row, use, field, part))
 		}
 	}
 	m.texts[name] = texts
 	return texts
+}
+
+// tests returns the text of a row that a test is about.
+func (p Plan) tests(row []string, use, field, part int) string {
+	row = fitted(row, p.Sensors[use].Width)
+	if field == wholeRow {
+		return p.part(part, strings.Join(row, rowJoint))
+	}
+	return p.part(part, row[field])
 }
 
 // fitted returns row with as many texts as the sensor has columns.
@@ -172,10 +190,42 @@ func fitted(row []string, width int) []string {
 	return out
 }
 
+// shows returns what each view has to show, and nil if the machine takes no
+// part after all. Sensors whose rows are chosen come first, since they decide
+// that.
+func (m *machine) shows() [][][]string {
+	out := make([][][]string, len(m.views))
+	limit := RowsMax * TextMax
+	if len(m.views) != 1 || m.plan.ComputerID {
+		limit = RowBytesMax / max(len(m.views), 1)
+	}
+	chosen, left := false, false
+	for i, v := range m.views {
+		if v.keep > 0 {
+			out[i] = m.shownRows(v, limit)
+			chosen, left = true, left || out[i] != nil
+		}
+	}
+	if chosen && !left {
+		m.counts.NoResults = 0
+		return nil
+	}
+	for i, v := range m.views {
+		switch {
+		case v.keep == 0:
+			out[i] = m.shownRows(v, limit)
+		case out[i] == nil:
+			m.counts.NoResults = 1
+			out[i] = [][]string{repeated(noResults, len(v.columns))}
+		}
+	}
+	return out
+}
+
 // stack returns the rows of the only sensor that is shown.
-func (m *machine) stack(key answer.Key) []answer.Row {
-	var out []answer.Row
-	for _, row := range m.shownRows(m.plan.Selects[0], RowsMax*TextMax) {
+func stack(key answer.Key, rows [][]string) []answer.Row {
+	out := make([]answer.Row, 0, len(rows))
+	for _, row := range rows {
 		cells := make([]answer.Cell, len(row))
 		for i, text := range row {
 			cells[i] = answer.Cell{text}
@@ -186,59 +236,85 @@ func (m *machine) stack(key answer.Key) []answer.Row {
 }
 
 // row returns the one row that stands for the machine.
-func (m *machine) row(key answer.Key, computerID uint32) answer.Row {
+func (m *machine) row(key answer.Key, computerID uint32, shows [][][]string) answer.Row {
 	cells := make([]answer.Cell, len(m.plan.Columns))
 	if m.plan.ComputerID {
 		cells[0] = answer.Cell{strconv.FormatUint(uint64(computerID), 10)}
 	}
-	for _, use := range m.plan.Selects {
-		columns := m.columns(use)
-		for _, row := range m.shownRows(use, RowBytesMax/len(m.plan.Selects)) {
-			for i, text := range row {
-				cells[columns[i]] = append(cells[columns[i]], text)
+	for i, v := range m.views {
+		for _, row := range shows[i] {
+			for j, text := range row {
+				cells[v.columns[j]] = append(cells[v.columns[j]], text)
 			}
 		}
 	}
 	return key.Row(cells)
 }
 
-// columns returns which columns of the answer show a use.
-func (m *machine) columns(use int) []int {
-	var out []int
-	for i, c := range m.plan.Columns {
-		if c.Use == use {
-			out = append(out, i)
-		}
-	}
-	return out
-}
-
-// shownRows returns what a use has to say in its columns, at least one row and
-// about so many bytes at most. The rows of a set are sorted, so that machines
-// with the same set say the same.
-func (m *machine) shownRows(use, bytes int) [][]string {
-	columns := m.columns(use)
-	v := m.values(use)
+// shownRows returns what a view has to show, at least one row and about so many
+// bytes at most; nil if its condition lets none pass. The rows of a set are
+// sorted, so that machines with the same set say the same.
+func (m *machine) shownRows(v view, bytes int) [][]string {
+	said := m.values(v.use)
 	switch {
-	case v.Err != nil:
-		return [][]string{repeated(cut(errorMark+v.Err.Error()), len(columns))}
-	case len(v.Rows) == 0:
-		m.counts.NoResults = 1
-		return [][]string{repeated(noResults, len(columns))}
-	}
-	rows := make([][]string, len(v.Rows))
-	for i, row := range v.Rows {
-		row = fitted(row, m.plan.Sensors[use].Width)
-		rows[i] = make([]string, len(columns))
-		for j, c := range columns {
-			rows[i][j] = cut(row[m.plan.Columns[c].Field])
+	case said.Err != nil:
+		text := errorMark + said.Err.Error()
+		if !m.passesAs(v, text) {
+			return nil
 		}
+		return [][]string{repeated(cut(text), len(v.columns))}
+	case len(said.Rows) == 0:
+		if !m.passesAs(v, noResults) {
+			return nil
+		}
+		m.counts.NoResults = 1
+		return [][]string{repeated(noResults, len(v.columns))}
 	}
-	if !m.plan.Sensors[use].KeepDuplicates {
+	var rows [][]string
+	passes := m.keeps(v)
+	for _, row := range said.Rows {
+		if !passes(row) {
+			continue
+		}
+		row = fitted(row, m.plan.Sensors[v.use].Width)
+		texts := make([]string, len(v.columns))
+		for j, at := range v.columns {
+			c := m.plan.Columns[at]
+			texts[j] = cut(m.plan.part(c.Part, row[c.Field]))
+		}
+		rows = append(rows, texts)
+	}
+	if !m.plan.Sensors[v.use].KeepDuplicates {
 		slices.SortFunc(rows, slices.Compare)
 		rows = slices.CompactFunc(rows, slices.Equal)
 	}
 	return limited(rows, bytes)
+}
+
+// keeps returns whether the condition of a view lets a row pass.
+func (m *machine) keeps(v view) func(row []string) bool {
+	if v.keep == 0 {
+		return func([]string) bool { return true }
+	}
+	var now []string
+	text := func(name string) []string {
+		use, field, part, _ := m.plan.tested(name)
+		return []string{m.plan.tests(now, use, field, part)}
+	}
+	matcher, err := expr.Compile(m.plan.Keeps[v.keep-1])
+	return func(row []string) bool {
+		now = row
+		return err == nil && matcher.Match(text)
+	}
+}
+
+// passesAs reports whether the condition of a view lets pass the one text that
+// stands in the place of all rows. If that is an error, no negative test does.
+func (m *machine) passesAs(v view, instead string) bool {
+	if v.keep == 0 {
+		return true
+	}
+	return expr.Eval(m.certain(m.plan.Keeps[v.keep-1], false), func(string) []string { return []string{instead} })
 }
 
 // limited returns rows, or as many as the limits allow and one that says so.

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"catenary/internal/answer"
+	"catenary/internal/question"
 )
 
 var key = answer.Key{9}
@@ -57,28 +58,73 @@ var web = said{
 	"Patch Level": "!" + errTimeout.Error(), "Folder Contents": "only a name", "Last Reboot": "",
 }
 
+// answers are questions to web, its rows, the sensors that it computes in their
+// order, and how often it passed, failed and said nothing.
+var answers = []struct{ text, rows, asked, counts string }{
+	{"get number of machines", "", "[]", "{1 0 0}"},
+	{"get computer name", "web-01", "[Computer Name]", "{1 0 0}"},
+	{"get running processes", "bash; nginx; sshd", "[Running Processes]", "{1 0 0}"},
+	{"get log lines", "x; b; x; a", "[Log Lines]", "{1 0 0}"},
+	{"get installed applications", "a/1.9/1 MB; b/1.10/2 MB", "[Installed Applications]", "{1 0 0}"},
+	{"get installed applications:version and installed applications:name", "1.10/b; 1.9/a", "[Installed Applications]", "{1 0 0}"},
+	{"get installed applications:size", "1 MB; 2 MB", "[Installed Applications]", "{1 0 0}"},
+	{"get computer name and running processes and log lines", "web-01/bash+nginx+sshd/x+b+x+a", "[Computer Name Running Processes Log Lines]", "{1 0 0}"},
+	{"get installed applications:name and uptime and installed applications:version", "a+b/4.2 hours/1.9+1.10", "[Installed Applications Uptime]", "{1 0 0}"},
+	{"get ?forceComputerIdFlag=1 running processes", "77/bash+nginx+sshd", "[Running Processes]", "{1 0 0}"},
+	{"get ?forceComputerIdFlag=1 number of machines", "77", "[]", "{1 0 0}"},
+	{"get last reboot", "[no results]", "[Last Reboot]", "{1 0 1}"},
+	{"get patch level", "TSE-Error: timed out after 60 seconds", "[Patch Level]", "{1 1 0}"},
+	{"get patch level and last reboot and computer name", "TSE-Error: timed out after 60 seconds/[no results]/web-01", "[Patch Level Last Reboot Computer Name]", "{1 1 1}"},
+	{"get folder contents[/etc]", "only a name/", "[Folder Contents]", "{1 0 0}"}, // a row that is too short
+	// Rows are chosen, and machines without any are left out.
+	{"get running processes contains s", "bash; sshd", "[Running Processes]", "{1 0 0}"},
+	{"get running processes not contains s", "nginx", "[Running Processes]", "{1 0 0}"},
+	{"get running processes contains S matching case", "-", "[Running Processes]", "{0 0 0}"},
+	{"get log lines not = a", "x; b; x", "[Log Lines]", "{1 0 0}"},
+	{"get installed applications:name = b", "b", "[Installed Applications]", "{1 0 0}"},
+	{"get installed applications having installed applications:version > 1.9", "b/1.10/2 MB", "[Installed Applications]", "{1 0 0}"},
+	{"get installed applications:name having installed applications:version > 1.9 having installed applications:size < 1 GB", "b", "[Installed Applications]", "{1 0 0}"},
+	{"get installed applications:name having installed applications:version > 1.9 having installed applications:size > 1 GB", "-", "[Installed Applications]", "{0 0 0}"},
+	{"get installed applications contains b.*2 mb", "b/1.10/2 MB", "[Installed Applications]", "{1 0 0}"},
+	{"get installed applications:name = a having installed applications:size = 1 MB and installed applications:size = 1 MB having installed applications:name = a",
+		"a/1 MB", "[Installed Applications]", "{1 0 0}"},
+	{"get installed applications:name = a and installed applications:size > 1.5 MB", "a/2 MB", "[Installed Applications]", "{1 0 0}"}, // rows torn apart
+	{"get installed applications:name = a and installed applications:name", "a/a+b", "[Installed Applications]", "{1 0 0}"},
+	{"get uptime and running processes = sshd and computer name", "4.2 hours/sshd/web-01", "[Running Processes Uptime Computer Name]", "{1 0 0}"},
+	{"get uptime and running processes = init and computer name", "-", "[Running Processes]", "{0 0 0}"},
+	{"get computer name = x and running processes = sshd and uptime", "[no results]/sshd/4.2 hours", "[Computer Name Running Processes Uptime]", "{1 0 1}"},
+	{"get computer name = x and running processes = init and uptime", "-", "[Computer Name Running Processes]", "{0 0 0}"},
+	{"get ?forceComputerIdFlag=1 running processes starts with s", "77/sshd", "[Running Processes]", "{1 0 0}"},
+	{"get ?forceComputerIdFlag=1 running processes starts with q", "-", "[Running Processes]", "{0 0 0}"},
+	{"get last reboot contains 2026", "-", "[Last Reboot]", "{0 0 0}"},
+	{"get last reboot not contains 2026", "[no results]", "[Last Reboot]", "{1 0 1}"},
+	{"get patch level = 1", "-", "[Patch Level]", "{0 1 0}"},
+	{"get patch level != 1", "-", "[Patch Level]", "{0 1 0}"}, // nobody has seen that
+	{"get patch level contains timed", "TSE-Error: timed out after 60 seconds", "[Patch Level]", "{1 1 0}"},
+	{"get patch level != 1 and computer name = web-01", "[no results]/web-01", "[Patch Level Computer Name]", "{1 1 1}"},
+	// Parts of texts, and other types.
+	{"get running processes?substringLength=2", "ba; ng; ss", "[Running Processes]", "{1 0 0}"},
+	{"get running processes?substringStart=1&substringLength=2 = sh", "sh", "[Running Processes]", "{1 0 0}"},
+	{"get uptime?delimiter=\" \"&delimiterIndex=1", "hours", "[Uptime]", "{1 0 0}"},
+	{"get installed applications?substringStart=1:version from all machines with installed applications?substringStart=2&substringLength=3 = 1.9", ".10; .9", "[Installed Applications]", "{1 0 0}"},
+	{"get patch level?substringStart=4 contains TSE", "TSE-Error: timed out after 60 seconds", "[Patch Level]", "{1 1 0}"},
+	{"get last reboot?substringStart=4", "[no results]", "[Last Reboot]", "{1 0 1}"},
+	{"get installed applications:version?type=Numeric > 1.5", "1.9", "[Installed Applications]", "{1 0 0}"},
+	{"get installed applications:version > 1.9", "1.10", "[Installed Applications]", "{1 0 0}"},
+	{"get computer name has hash 3884645895", "web-01", "[Computer Name]", "{1 0 0}"},
+	{"get installed applications has hash 5", "-", "[Installed Applications]", "{0 0 0}"},
+	// The condition comes first, and what it does not need is not computed.
+	{"get computer name from all machines with uptime > 1 day", "-", "[Uptime]", "{0 0 0}"},
+	{"get computer name from all machines with uptime > 1 hour and computer name contains web", "web-01", "[Uptime Computer Name]", "{1 0 0}"},
+	{"get computer name from all machines with uptime > 1 day or web", "web-01", "[Uptime Computer Name]", "{1 0 0}"},
+	{"get computer name from all machines with no computers", "-", "[Computer Name]", "{0 0 0}"},
+	{"get computer name from all machines with all computers and not no computers", "web-01", "[Computer Name]", "{1 0 0}"},
+	{"get computer name from all machines with broken", "-", "[Patch Level]", "{0 1 0}"},
+	{"get uptime from all machines with uptime < 300 minutes or patch level = 1", "4.2 hours", "[Uptime]", "{1 0 0}"},
+}
+
 func TestAnswer(t *testing.T) {
-	for _, line := range []struct{ text, rows, asked, counts string }{
-		{"get number of machines", "", "[]", "{1 0 0}"},
-		{"get computer name", "web-01", "[Computer Name]", "{1 0 0}"},
-		{"get running processes", "bash; nginx; sshd", "[Running Processes]", "{1 0 0}"},
-		{"get log lines", "x; b; x; a", "[Log Lines]", "{1 0 0}"},
-		{"get installed applications", "a/1.9/1 MB; b/1.10/2 MB", "[Installed Applications]", "{1 0 0}"},
-		{"get installed applications:version and installed applications:name", "1.10/b; 1.9/a", "[Installed Applications]", "{1 0 0}"},
-		{"get installed applications:size", "1 MB; 2 MB", "[Installed Applications]", "{1 0 0}"},
-		{"get computer name and running processes and log lines", "web-01/bash+nginx+sshd/x+b+x+a", "[Computer Name Running Processes Log Lines]", "{1 0 0}"},
-		{"get installed applications:name and uptime and installed applications:version", "a+b/4.2 hours/1.9+1.10", "[Installed Applications Uptime]", "{1 0 0}"},
-		{"get ?forceComputerIdFlag=1 running processes", "77/bash+nginx+sshd", "[Running Processes]", "{1 0 0}"},
-		{"get ?forceComputerIdFlag=1 number of machines", "77", "[]", "{1 0 0}"},
-		{"get last reboot", "[no results]", "[Last Reboot]", "{1 0 1}"},
-		{"get patch level", "TSE-Error: timed out after 60 seconds", "[Patch Level]", "{1 1 0}"},
-		{"get patch level and last reboot and computer name", "TSE-Error: timed out after 60 seconds/[no results]/web-01", "[Patch Level Last Reboot Computer Name]", "{1 1 1}"},
-		{"get folder contents[/etc]", "only a name/", "[Folder Contents]", "{1 0 0}"}, // a row that is too short
-		// The condition comes first, and what it does not need is not computed.
-		{"get computer name from all machines with uptime > 1 day", "-", "[Uptime]", "{0 0 0}"},
-		{"get computer name from all machines with uptime > 1 hour and computer name contains web", "web-01", "[Uptime Computer Name]", "{1 0 0}"},
-		{"get uptime from all machines with uptime < 300 minutes or patch level = 1", "4.2 hours", "[Uptime]", "{1 0 0}"},
-	} {
+	for _, line := range answers {
 		p := compile(t, line.text)
 		var asked []string
 		rows, counts := p.Answer(key, 77, web.values(p, &asked))
@@ -103,6 +149,53 @@ func TestCounting(t *testing.T) {
 	rows, counts := p.Answer(key, 1, nil)
 	if len(rows) != 1 || len(rows[0].Cells) != 0 || rows[0].Hash != key.Row(nil).Hash || counts != (answer.Counts{Passed: 1}) {
 		t.Errorf("%+v, %+v", rows, counts)
+	}
+}
+
+// TestRights: a machine that the asker may not ask says that and nothing else,
+// and computes nothing else.
+func TestRights(t *testing.T) {
+	for _, line := range []struct {
+		text, rows, asked string
+		counts            answer.Counts
+	}{
+		{"get uptime | rights: web", "4.2 hours", "[Computer Name Uptime]", answer.Counts{Passed: 1}},
+		{"get uptime | rights: all computers", "4.2 hours", "[Uptime]", answer.Counts{Passed: 1}},
+		{"get uptime | rights: not web", "-", "[Computer Name]", answer.Counts{Outside: 1}},
+		{"get uptime | rights: short of memory or broken", "-", "[Free Memory Patch Level]", answer.Counts{Outside: 1}},
+		{"get uptime | rights: broken or web", "4.2 hours", "[Patch Level Computer Name Uptime]", answer.Counts{Passed: 1, Errors: 1}},
+		{"get uptime from all machines with uptime > 1 day | rights: web", "-", "[Computer Name Uptime]", answer.Counts{}},
+		{"get uptime from all machines with uptime > 1 day | rights: not web", "-", "[Computer Name]", answer.Counts{Outside: 1}},
+		{"get number of machines | rights: web in need", "-", "[Computer Name Free Memory]", answer.Counts{Outside: 1}},
+		{"get number of machines | rights: no computers", "-", "[Computer Name]", answer.Counts{Outside: 1}},
+	} {
+		p := compile(t, line.text)
+		var asked []string
+		rows, counts := p.Answer(key, 77, web.values(p, &asked))
+		got := printed(rows)
+		if rows == nil {
+			got = "-"
+		}
+		if got != line.rows || fmt.Sprint(asked) != line.asked || counts != line.counts {
+			t.Errorf("%s\ngot  %s %v %+v\nwant %s %s %+v", line.text, got, asked, counts, line.rows, line.asked, line.counts)
+		}
+		if p.Matches(web.values(p, &asked)) != (counts.Passed == 1) {
+			t.Errorf("%s: matches, or does not", line.text)
+		}
+	}
+	// Who is in no group may ask nobody.
+	p, err := Compile(question.Question{}, catalogue(t), Options{Rights: question.Or{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Decode(p.Append(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []Plan{p, again} {
+		if rows, counts := p.Answer(key, 1, nil); rows != nil || counts != (answer.Counts{Outside: 1}) {
+			t.Errorf("%+v, %+v", rows, counts)
+		}
 	}
 }
 
@@ -209,6 +302,8 @@ func TestAnswerIsWithinWhatItSays(t *testing.T) {
 	for _, text := range []string{
 		"get installed applications and log lines", "get ?forceComputerIdFlag=1 log lines", "get installed applications:size",
 		"get computer name from all machines with installed applications:version > 1.9 or log lines not contains a",
+		"get log lines not contains a", "get installed applications:name > a having installed applications:version != 1 and installed applications:size and log lines?substringLength=1 = b",
+		"get computer name from all machines with not installed applications:version > 1.9 | rights: computer name = a or log lines != b",
 	} {
 		plans = append(plans, compile(t, text))
 	}
@@ -227,8 +322,12 @@ func TestAnswerIsWithinWhatItSays(t *testing.T) {
 		if slices.Max(asked) > 1 {
 			t.Fatalf("asked %v times", asked)
 		}
-		if (len(rows) > 0) != (counts.Passed == 1) || p.Matches(values) != (counts.Passed == 1) {
-			t.Fatalf("%d rows of a machine that passed %d times", len(rows), counts.Passed)
+		matches := p.Matches(values)
+		if (len(rows) > 0) != (counts.Passed == 1) || counts.Passed == 1 && !matches || matches && counts.Passed == 0 && len(p.Keeps) == 0 {
+			t.Fatalf("%d rows of a machine that passed %d times, and matches: %v", len(rows), counts.Passed, matches)
+		}
+		if counts.Outside != 0 && (matches || counts != answer.Counts{Outside: 1}) {
+			t.Fatalf("a machine that may not be asked says %+v", counts)
 		}
 		for _, r := range rows {
 			if len(r.Cells) != len(p.Columns) || slices.ContainsFunc(r.Cells, func(c answer.Cell) bool { return len(c) == 0 }) {

@@ -40,7 +40,7 @@ func TestLanguageBook(t *testing.T) {
 }
 
 func outcome(text string, c *sensor.Catalogue) string {
-	q, err := question.Parse(text, c)
+	q, err := question.Parse(text, c, nil)
 	if err != nil {
 		return err.Error()
 	}

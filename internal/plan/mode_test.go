@@ -29,7 +29,7 @@ func TestMode(t *testing.T) {
 		"Get number of machines":                                                     answer.Merged,
 		"Get number of machines from all machines with Secret contains x":            answer.Sealed,
 	} {
-		q, err := question.Parse(text, c)
+		q, err := question.Parse(text, c, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}

@@ -9,6 +9,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -30,15 +31,31 @@ const (
 	SensorsMax = 256
 )
 
+// Version is the newest form of plans that this program computes. A plan says
+// the oldest that can compute it, so that a client which is too old for it can
+// say just that:
+//
+//	0  all rows of sensors, of machines that a condition chooses
+//	1  conditions on rows, parts of texts, hashes, and the asker's rights
+const Version = 1
+
 // A Plan is a question as machines compute it.
 type Plan struct {
 	Text    string   // the question in its canonical spelling
 	Columns []Column // of the answer, without the count of machines
 	Sensors []Use    // each sensor with its parameters once
-	Selects []int    // which of Sensors the columns show, in their order
+	// Selects are which of Sensors the columns show, in their order. A sensor
+	// whose rows are chosen in two ways is shown twice.
+	Selects []int
 	// Where decides whether the machine takes part; nil: it does. Its names are
 	// made by testName.
 	Where expr.Condition
+	// Rights decides, before Where does, whether the asker may ask the machine at
+	// all; nil: it may.
+	Rights expr.Condition
+	// Keeps are conditions on a single row of a sensor, which columns refer to.
+	Keeps []expr.Condition
+	Parts []value.Part // of texts, which columns and the names of tests refer to
 	// ComputerID asks for one row per machine, whose first column is its
 	// computer ID.
 	ComputerID bool
@@ -51,6 +68,8 @@ type Column struct {
 	Type       value.Type
 	Use        int // in Plan.Sensors; ofComputerID: the machine's computer ID
 	Field      int // which column of that sensor
+	Keep       int // shows the rows that pass Plan.Keeps[Keep-1]; 0: all
+	Part       int // shows Plan.Parts[Part-1] of each text; 0: all of it
 }
 
 // ofComputerID is the Use of the column that no sensor fills.
@@ -69,15 +88,30 @@ type Use struct {
 	KeepDuplicates bool   // its rows are a list; else they are a set
 }
 
+// version is the oldest form that p has.
+func (p Plan) version() uint64 {
+	if p.Rights != nil || len(p.Keeps) > 0 || len(p.Parts) > 0 {
+		return 1
+	}
+	hashes := false
+	eachTest(p.Where, func(t expr.Test) { hashes = hashes || t.Op == expr.Hashed })
+	if hashes {
+		return 1
+	}
+	return 0
+}
+
 // WhereUses returns which of p.Sensors are needed to decide whether a machine
 // takes part, ascending.
 func (p Plan) WhereUses() []int {
 	var out []int
-	eachTest(p.Where, func(t expr.Test) {
-		if use, _, ok := p.tested(t.Name); ok {
-			out = append(out, use)
-		}
-	})
+	for _, c := range []expr.Condition{p.Rights, p.Where} {
+		eachTest(c, func(t expr.Test) {
+			if use, _, _, ok := p.tested(t.Name); ok {
+				out = append(out, use)
+			}
+		})
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
@@ -106,39 +140,74 @@ const (
 	rowJoint = "|"
 )
 
-// testName is what a test in Where calls a field of a use: 3:1, or 3 for its
-// whole rows.
-func testName(use, field int) string {
-	if field == wholeRow {
-		return strconv.Itoa(use)
+// testName is what a test calls a field of a use: 3:1, or 3 for its whole rows;
+// and with a part of their texts 3:1/2, if that is the second of Plan.Parts.
+func testName(use, field, part int) string {
+	name := strconv.Itoa(use)
+	if field != wholeRow {
+		name += ":" + strconv.Itoa(field)
 	}
-	return strconv.Itoa(use) + ":" + strconv.Itoa(field)
+	if part != 0 {
+		name += "/" + strconv.Itoa(part)
+	}
+	return name
 }
 
 // tested is the reverse of testName for the uses of p.
-func (p Plan) tested(name string) (use, field int, ok bool) {
-	left, right, both := strings.Cut(name, ":")
+func (p Plan) tested(name string) (use, field, part int, ok bool) {
+	rest, right, parted := strings.Cut(name, "/")
+	left, middle, both := strings.Cut(rest, ":")
 	use, err := strconv.Atoi(left)
-	if err != nil {
-		return 0, 0, false
-	}
-	field = wholeRow
-	if both {
-		if field, err = strconv.Atoi(right); err != nil || field < 0 {
-			return 0, 0, false
+	if field = wholeRow; both && err == nil {
+		if field, err = strconv.Atoi(middle); field < 0 {
+			return 0, 0, 0, false
 		}
 	}
-	ok = use >= 0 && use < len(p.Sensors) && field < p.Sensors[use].Width && testName(use, field) == name
-	return use, field, ok
+	if parted && err == nil {
+		part, err = strconv.Atoi(right)
+	}
+	ok = err == nil && use >= 0 && use < len(p.Sensors) && field < p.Sensors[use].Width &&
+		part >= 0 && part <= len(p.Parts) && testName(use, field, part) == name
+	return use, field, part, ok
 }
 
-// shown returns the uses that columns show, each once.
+// part returns the piece of a text that a number refers to.
+func (p Plan) part(number int, text string) string {
+	if number == 0 {
+		return text
+	}
+	return p.Parts[number-1].Of(text)
+}
+
+// A view is rows of a sensor that are shown together: those that pass one
+// condition, in one or more columns.
+type view struct {
+	use, keep int
+	columns   []int // of the answer
+}
+
+// views returns the views of columns, each once.
+func views(columns []Column) []view {
+	var out []view
+	for i, c := range columns {
+		if c.Use == ofComputerID {
+			continue
+		}
+		at := slices.IndexFunc(out, func(v view) bool { return v.use == c.Use && v.keep == c.Keep })
+		if at < 0 {
+			at = len(out)
+			out = append(out, view{use: c.Use, keep: c.Keep})
+		}
+		out[at].columns = append(out[at].columns, i)
+	}
+	return out
+}
+
+// shown returns the uses that columns show, one for each view.
 func shown(columns []Column) []int {
 	var out []int
-	for _, c := range columns {
-		if c.Use != ofComputerID && !slices.Contains(out, c.Use) {
-			out = append(out, c.Use)
-		}
+	for _, v := range views(columns) {
+		out = append(out, v.use)
 	}
 	return out
 }
@@ -163,12 +232,17 @@ func (p Plan) Check() error {
 			return fmt.Errorf("sensor %.60q is there twice", u.Name)
 		}
 	}
+	for _, part := range p.Parts {
+		if err := part.Check(); err != nil {
+			return err
+		}
+	}
 	for i, c := range p.Columns {
 		if err := p.checkColumn(i, c); err != nil {
 			return fmt.Errorf("column %.60q: %w", c.Name, err)
 		}
 	}
-	return p.checkWhere()
+	return p.checkConditions()
 }
 
 func (u Use) check() error {
@@ -194,24 +268,50 @@ func (p Plan) checkColumn(i int, c Column) error {
 		return fmt.Errorf("%d columns are more than %d", len(p.Columns), columnsMax)
 	case !c.Type.Valid():
 		return fmt.Errorf("%v is no type", c.Type)
-	case c.Use == ofComputerID && i == 0 && c.Field == 0:
+	case c.Use == ofComputerID && i == 0 && c.Field == 0 && c.Keep == 0 && c.Part == 0:
 		return nil
 	case c.Use < 0 || c.Use >= len(p.Sensors) || c.Field < 0 || c.Field >= p.Sensors[c.Use].Width:
 		return fmt.Errorf("there is no field %d of sensor %d", c.Field, c.Use)
+	case c.Keep < 0 || c.Keep > len(p.Keeps):
+		return fmt.Errorf("there is no condition %d on rows", c.Keep)
+	case c.Part < 0 || c.Part > len(p.Parts):
+		return fmt.Errorf("there is no part %d of a text", c.Part)
 	}
-	return nil
+	if c.Keep == 0 {
+		return nil
+	}
+	var err error
+	eachTest(p.Keeps[c.Keep-1], func(t expr.Test) {
+		if use, _, _, ok := p.tested(t.Name); !ok || use != c.Use {
+			err = fmt.Errorf("its rows are chosen by %.60q, which is none of its sensor's", t.Name)
+		}
+	})
+	return err
 }
 
 // columnsMax bounds the columns of an answer: those of as many sensors as a
 // question may show, and the computer ID.
 const columnsMax = question.SelectsMax*sensor.ColumnsMax + 1
 
-func (p Plan) checkWhere() error {
-	err := expr.Check(p.Where)
-	eachTest(p.Where, func(t expr.Test) {
-		if _, _, ok := p.tested(t.Name); !ok && err == nil {
-			err = fmt.Errorf("the condition tests %.60q, which is none of the sensors", t.Name)
-		}
-	})
+// conditionsMax bounds the conditions on rows and the parts of texts: no
+// question has more of them than tests.
+const conditionsMax = question.NodesMax
+
+func (p Plan) checkConditions() error {
+	if len(p.Keeps) > conditionsMax || len(p.Parts) > conditionsMax {
+		return fmt.Errorf("%d conditions on rows and %d parts of texts are more than %d", len(p.Keeps), len(p.Parts), conditionsMax)
+	}
+	if slices.Contains(p.Keeps, nil) {
+		return errors.New("a condition on rows is empty")
+	}
+	all := append([]expr.Condition{p.Rights, p.Where}, p.Keeps...)
+	err := expr.Check(all...)
+	for _, c := range all {
+		eachTest(c, func(t expr.Test) {
+			if _, _, _, ok := p.tested(t.Name); !ok && err == nil {
+				err = fmt.Errorf("the condition tests %.60q, which is none of the sensors", t.Name)
+			}
+		})
+	}
 	return err
 }

@@ -1,6 +1,8 @@
 package question
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"catenary/internal/sensor"
@@ -57,3 +59,39 @@ func catalogue(t testing.TB) *sensor.Catalogue {
 	}
 	return c
 }
+
+// showing shows sensors without conditions on them.
+func showing(refs ...Ref) (out []Select) {
+	for _, r := range refs {
+		out = append(out, Select{Ref: r})
+	}
+	return out
+}
+
+// knownGroups are groups in memory, whose numbers begin at 1.
+type knownGroups []Group
+
+func (k knownGroups) GroupByName(name string) (Group, bool) {
+	i := slices.IndexFunc(k, func(g Group) bool { return strings.EqualFold(g.Name, name) })
+	if i < 0 {
+		return Group{}, false
+	}
+	return k[i], true
+}
+
+func (k knownGroups) GroupByID(id int64) (Group, bool) {
+	if id < 1 || id > int64(len(k)) {
+		return Group{}, false
+	}
+	return k[id-1], true
+}
+
+func groupsCalled(names ...string) Groups {
+	var k knownGroups
+	for i, name := range names {
+		k = append(k, Group{ID: int64(i + 1), Name: name})
+	}
+	return k
+}
+
+var everydayGroups = groupsCalled("All Computers", "Sales", "Sales and Marketing", "Servers (EU)", "Online", "Not Patched", `The "best"`)

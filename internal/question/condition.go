@@ -1,6 +1,8 @@
 package question
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -111,6 +113,9 @@ func (p *parser) term() (Condition, error) {
 			return p.test(false, false)
 		}
 	}
+	if m, ok := p.member(); ok {
+		return m, p.node()
+	}
 	switch {
 	case p.next('('):
 		return p.parenthesis(begin)
@@ -158,37 +163,29 @@ func (p *parser) afterTest(closing string) error {
 // reservedHint adds to err that the word found there could be part of a value.
 func (p *parser) reservedHint(err *SyntaxError) *SyntaxError {
 	if word := p.text[p.pos:p.wordEnd(p.pos)]; isReserved(word) {
-		err.Message += "; a value with a reserved word in it stands in quotes"
+		err.Message += quoteHint
 	}
 	return err
 }
 
+const quoteHint = "; a value with a reserved word in it stands in quotes"
+
 // test takes a sensor, an operator and a value; all and any say which word
 // stood before.
 func (p *parser) test(all, any bool) (Condition, error) {
-	r, err := p.ref(tested)
+	r, minded, err := p.ref(tested)
 	if err != nil {
 		return nil, err
 	}
-	p.blanks()
 	op, negative, ok := p.operator()
 	if !ok {
 		return nil, p.expectedOperator()
 	}
-	p.blanks()
-	begin := p.pos
-	value, err := p.value()
+	is, err := p.predicate(op, negative)
 	if err != nil {
 		return nil, err
 	}
-	if len(value) > expr.ValueMax {
-		return nil, p.fail(begin, "the value is longer than %d bytes", expr.ValueMax)
-	}
-	t := Test{Ref: r, Op: op, Value: value, All: all}
-	t.MatchCase = p.keyword("matching", "case")
-	if err := p.node(); err != nil {
-		return nil, err
-	}
+	t := Test{Ref: r, Op: op, Value: is.Value, All: all, MatchCase: is.MatchCase || minded && op != HasHash}.plain()
 	if !negative {
 		return t, nil
 	}
@@ -209,11 +206,12 @@ var (
 		{[]string{"starts", "with"}, StartsWith}, {[]string{"starting", "with"}, StartsWith},
 		{[]string{"ends", "with"}, EndsWith}, {[]string{"ending", "with"}, EndsWith},
 		{[]string{"equals"}, Equals}, {[]string{"matches"}, Matches}, {[]string{"matching"}, Matches},
+		{[]string{"has", "hash"}, HasHash},
 	}
 	// infinitive are those after "does" and "does not".
 	infinitive = []spelling{
 		{[]string{"contain"}, Contains}, {[]string{"start", "with"}, StartsWith}, {[]string{"end", "with"}, EndsWith},
-		{[]string{"equal"}, Equals}, {[]string{"match"}, Matches},
+		{[]string{"equal"}, Equals}, {[]string{"match"}, Matches}, {[]string{"have", "hash"}, HasHash},
 	}
 	// signs are ordered so that none hides a longer one.
 	signs = []struct {
@@ -226,8 +224,22 @@ var (
 	}
 )
 
-// operator takes an operator in any dialect.
+// operator takes an operator in any dialect. Some write it in quotes.
 func (p *parser) operator() (op Op, negative, ok bool) {
+	begin := p.pos
+	if p.next('"') {
+		text, err := p.quoted()
+		inner := parser{text: text}
+		if op, negative, ok = inner.bareOperator(); err == nil && ok && inner.done() {
+			return op, negative, true
+		}
+		p.pos = begin
+		return 0, false, false
+	}
+	return p.bareOperator()
+}
+
+func (p *parser) bareOperator() (op Op, negative, ok bool) {
 	begin := p.pos
 	spellings := finite
 	if p.keyword("does") {
@@ -254,6 +266,9 @@ func (p *parser) expectedOperator() error {
 	err := p.expected("an operator such as contains, equals or <")
 	err.Suggestions, err.words = p.nearOperators(), true
 	err.from, err.to = p.pos, p.wordEnd(p.pos)
+	if word := p.text[err.from:err.to]; len(err.Suggestions) == 0 && word != "" && !isReserved(word) {
+		err.insert = Contains.String()
+	}
 	return err
 }
 
@@ -269,6 +284,17 @@ func (p *parser) nearOperators() []string {
 		}
 	}
 	return out
+}
+
+// wrongValue says why op cannot compare with a value, or nothing.
+func wrongValue(op Op, value string) string {
+	if len(value) > expr.ValueMax {
+		return fmt.Sprintf("the value is longer than %d bytes", expr.ValueMax)
+	}
+	if n, err := strconv.ParseUint(value, 10, 32); op == HasHash && (err != nil || strconv.FormatUint(n, 10) != value) {
+		return "a hash is a whole number from 0 to 4294967295, not " + excerpt(value)
+	}
+	return ""
 }
 
 // value takes a quoted text, or bare words up to a reserved one.

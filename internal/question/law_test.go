@@ -2,9 +2,12 @@ package question
 
 import (
 	"errors"
+	"math"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -52,37 +55,89 @@ func drawCatalogue(t *rapid.T) *sensor.Catalogue {
 	return c
 }
 
+// drawGroups draws computer groups, whose names are no better, and now and then
+// those of sensors.
+func drawGroups(t *rapid.T, c *sensor.Catalogue) Groups {
+	sensors := make([]string, 0, c.Len())
+	for _, s := range c.All() {
+		sensors = append(sensors, s.Name)
+	}
+	names := rapid.OneOf(drawName(), rapid.SampledFrom(sensors), rapid.SampledFrom([]string{"All Computers", "any A", "Sales", "Not Patched"}))
+	return groupsCalled(rapid.SliceOfNDistinct(names, 0, 4, strings.ToLower).Draw(t, "groups")...)
+}
+
 func drawRef(t *rapid.T, c *sensor.Catalogue) Ref {
 	s := rapid.SampledFrom(c.All()).Draw(t, "sensor")
-	least := len(s.Parameters)
-	for least > 0 && s.Parameters[least-1].Default != "" {
-		least--
-	}
 	r := Ref{Sensor: s.Name}
-	for range rapid.IntRange(least, len(s.Parameters)).Draw(t, "given") {
+	for range rapid.IntRange(leastParams(s), len(s.Parameters)).Draw(t, "given") {
 		r.Params = append(r.Params, rapid.OneOf(drawName(), rapid.StringMatching(`[ a,\]\["\n]{0,4}`)).Draw(t, "param"))
 	}
+	if rapid.IntRange(0, 3).Draw(t, "options") == 0 {
+		r.MaxAge = time.Duration(rapid.IntRange(0, 90).Draw(t, "age")) * time.Second
+	}
+	return drawReading(t, r, s)
+}
+
+// drawReading draws how the texts of r are read.
+func drawReading(t *rapid.T, r Ref, s sensor.Sensor) Ref {
 	if len(s.Columns) > 1 && rapid.Bool().Draw(t, "column") {
 		r.Column = rapid.SampledFrom(s.Columns).Draw(t, "column").Name
 	}
-	return r
-}
-
-func drawCondition(t *rapid.T, c *sensor.Catalogue, depth int) Condition {
-	kind := rapid.IntRange(0, 6).Draw(t, "kind")
-	if depth == 0 || kind > 2 {
-		return Test{
-			Ref: drawRef(t, c), Op: Op(rapid.IntRange(int(Contains), int(GreaterEqual)).Draw(t, "op")),
-			Value: rapid.OneOf(drawName(), rapid.StringMatching(`[ a."\n()]{0,4}`)).Draw(t, "value"),
-			All:   rapid.Bool().Draw(t, "all"), MatchCase: rapid.Bool().Draw(t, "case"),
+	if rapid.IntRange(0, 3).Draw(t, "options") == 0 {
+		r.Type = value.Type(rapid.IntRange(0, int(value.RegexMatch)).Draw(t, "type"))
+		r.Part.Start, r.Part.Length = rapid.IntRange(0, 3).Draw(t, "start"), rapid.IntRange(0, 3).Draw(t, "length")
+		if len(s.Columns) > 1 {
+			return r.plainType(s)
+		}
+		if r.Part.Delimiter = rapid.SampledFrom([]string{"", "|", " ", "a&b", `"`, "]=", "and"}).Draw(t, "delimiter"); r.Part.Delimiter != "" {
+			r.Part.Index = rapid.IntRange(0, 3).Draw(t, "piece")
 		}
 	}
+	return r.plainType(s)
+}
+
+func drawPredicate(t *rapid.T) Predicate {
+	is := Predicate{
+		Op:        Op(rapid.IntRange(int(Contains), int(HasHash)).Draw(t, "op")),
+		Value:     rapid.OneOf(drawName(), rapid.StringMatching(`[ a."\n()]{0,4}`)).Draw(t, "value"),
+		Not:       rapid.Bool().Draw(t, "not"),
+		MatchCase: rapid.Bool().Draw(t, "case"),
+	}
+	if is.Op == HasHash {
+		is.Value, is.MatchCase = strconv.Itoa(rapid.IntRange(0, math.MaxUint32).Draw(t, "hash")), false
+	}
+	return is
+}
+
+func drawSelect(t *rapid.T, c *sensor.Catalogue) Select {
+	s := Select{Ref: drawRef(t, c)}
+	if rapid.IntRange(0, 2).Draw(t, "filter") == 0 {
+		is := drawPredicate(t)
+		s.Filter = &is
+	}
+	def, _ := c.ByName(s.Sensor)
+	for range rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "having") {
+		s.Having = append(s.Having, Having{drawReading(t, Ref{Sensor: s.Sensor}, def), drawPredicate(t)}.plain())
+	}
+	return s.plain(c)
+}
+
+func drawCondition(t *rapid.T, c *sensor.Catalogue, groups Groups, depth int) Condition {
+	kind := rapid.IntRange(0, 6).Draw(t, "kind")
+	if all := groups.(knownGroups); kind == 6 && len(all) > 0 {
+		g := rapid.SampledFrom(all).Draw(t, "group")
+		return Member{g.ID, g.Name}
+	}
+	if depth == 0 || kind > 2 {
+		is := drawPredicate(t)
+		return Test{Ref: drawRef(t, c), Op: is.Op, Value: is.Value, All: is.Not, MatchCase: is.MatchCase}.plain()
+	}
 	if kind == 2 {
-		return Not{drawCondition(t, c, depth-1)}
+		return Not{drawCondition(t, c, groups, depth-1)}
 	}
 	var parts []Condition
 	for range rapid.IntRange(2, 3).Draw(t, "parts") {
-		parts = append(parts, drawCondition(t, c, depth-1))
+		parts = append(parts, drawCondition(t, c, groups, depth-1))
 	}
 	if kind == 1 {
 		return Or(parts)
@@ -90,13 +145,13 @@ func drawCondition(t *rapid.T, c *sensor.Catalogue, depth int) Condition {
 	return And(parts)
 }
 
-func drawQuestion(t *rapid.T, c *sensor.Catalogue) Question {
+func drawQuestion(t *rapid.T, c *sensor.Catalogue, groups Groups) Question {
 	q := Question{ComputerID: rapid.Bool().Draw(t, "computer ID")}
 	for range rapid.IntRange(0, 3).Draw(t, "selects") {
-		q.Selects = append(q.Selects, drawRef(t, c))
+		q.Selects = append(q.Selects, drawSelect(t, c))
 	}
 	if rapid.Bool().Draw(t, "with") {
-		q.Where = drawCondition(t, c, 3)
+		q.Where = drawCondition(t, c, groups, 3)
 	}
 	return q
 }
@@ -106,26 +161,40 @@ func drawQuestion(t *rapid.T, c *sensor.Catalogue) Question {
 func TestCanonicalTextComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawCatalogue(t)
-		q := drawQuestion(t, c)
-		if same, err := Resolve(q, c); err != nil || !reflect.DeepEqual(same, q) {
+		groups := drawGroups(t, c)
+		q := drawQuestion(t, c, groups)
+		if same, err := Resolve(q, c, groups); err != nil || !reflect.DeepEqual(same, q) {
 			t.Fatalf("%s is resolved to %+v, %v", q, same, err)
 		}
-		again, err := Parse(q.String(), c)
+		again, err := Parse(q.String(), c, groups)
 		if err != nil || !reflect.DeepEqual(again, q) {
 			t.Fatalf("%+v\nis printed   %s\nis read again as %+v, %v", q, q, again, err)
 		}
+		checkReferences(t, q)
 		if q.Where == nil {
 			return
 		}
-		if again, err := ParseCondition(" "+Text(q.Where), c); err != nil || !reflect.DeepEqual(again, q.Where) {
+		if again, err := ParseCondition(" "+Text(q.Where), c, groups); err != nil || !reflect.DeepEqual(again, q.Where) {
 			t.Fatalf("%+v\nis printed   %s\nis read again as %+v, %v", q.Where, Text(q.Where), again, err)
 		}
 	})
 }
 
+// checkReferences: where a question is said to name a sensor, it does.
+func checkReferences(t interface{ Fatalf(string, ...any) }, q Question) {
+	text := []rune(q.String())
+	last := -1
+	for _, r := range q.References() {
+		if r.Start <= last || !strings.HasPrefix(string(text[r.Start:]), r.Ref.String()) {
+			t.Fatalf("%s does not name %s at %d", q, r.Ref, r.Start)
+		}
+		last = r.Start
+	}
+}
+
 // checkFixedPoint holds a text against the laws of the parser.
-func checkFixedPoint(t interface{ Fatalf(string, ...any) }, text string, c *sensor.Catalogue) {
-	q, err := Parse(text, c)
+func checkFixedPoint(t interface{ Fatalf(string, ...any) }, text string, c *sensor.Catalogue, groups Groups) {
+	q, err := Parse(text, c, groups)
 	if err != nil {
 		e, ok := errors.AsType[*SyntaxError](err)
 		if !ok || fault.KindOf(err) != fault.Invalid || e.Message == "" {
@@ -136,26 +205,31 @@ func checkFixedPoint(t interface{ Fatalf(string, ...any) }, text string, c *sens
 		}
 		return
 	}
-	again, err := Parse(q.String(), c)
+	again, err := Parse(q.String(), c, groups)
 	if err != nil || !reflect.DeepEqual(again, q) || again.String() != q.String() {
 		t.Fatalf("%q\nis read as %+v\nis printed %s\nis read as %+v, %v", text, q, q, again, err)
 	}
-	if same, err := Resolve(q, c); err != nil || !reflect.DeepEqual(same, q) {
+	if same, err := Resolve(q, c, groups); err != nil || !reflect.DeepEqual(same, q) {
 		t.Fatalf("%q\nis resolved to %+v, %v", text, same, err)
 	}
+	checkReferences(t, q)
 }
 
 // TestAnyTextIsReadOrRefused: texts of the language's own words, in any order.
 func TestAnyTextIsReadOrRefused(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawCatalogue(t)
-		pieces := append([]string{"from all machines with", "equals", "x", "not", "(a)", `"a"`, "[a]", "[a,b]"}, words...)
+		pieces := append([]string{"from all machines with", "equals", "x", "not", "(a)", `"a"`, "[a]", "[a,b]", "?maxAge=5", "?type=Version&ignoreCase=0", "?substringStart=1", "has hash 5"}, words...)
+		groups := drawGroups(t, c)
+		for _, g := range groups.(knownGroups) {
+			pieces = append(pieces, g.Name, quote(g.Name), "not "+g.Name)
+		}
 		for _, s := range c.All() {
 			pieces = append(pieces, s.Name, quote(s.Name), s.Name+" = x", ":"+s.Columns[0].Name)
 		}
 		text := "get " + strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 14).Draw(t, "text"), rapid.SampledFrom([]string{" ", " ", ""}).Draw(t, "between"))
-		checkFixedPoint(t, text, c)
-		Candidates(text, c)
+		checkFixedPoint(t, text, c, groups)
+		Candidates(text, c, groups)
 	})
 }
 
@@ -165,15 +239,18 @@ func FuzzParse(f *testing.F) {
 		`Get "Running Processes with Hash":Name and Folder Contents[C:\x, "a,""b"] from all machines`,
 		"get number of machines where (online = x or all ready does not match .*) and not free memory >= 1.5 GB matching case",
 		"Get ?forceComputerIdFlag=1 Online and Ready from all machines with any Installed Applications:Install Date not contains Google (Search|Chrome)",
-		"get online and ready from all machines with not before starting with x", "get search[No, Program Files, No, , x.*]", "get größe:", "get [x", "get a < b",
+		"get online and ready from all machines with not before starting with x", "get search[No, Program Files, No, , x.*]", "get größe:",
+		"Get Online?maxAge=60 contains x matching case and Installed Applications?type=Version:Version >= 2 having Installed Applications:Name not has hash 5",
+		"get online where all computers and not (Sales and Marketing or \"Online\")", "get number of machines with online?delimiter=\",\"&delimiterIndex=1 \"does not match\" \"x\"",
+		"get [x", "get a < b",
 	} {
 		f.Add(text)
 	}
-	c := catalogue(f)
+	c, groups := catalogue(f), everydayGroups
 	f.Fuzz(func(t *testing.T, text string) {
-		checkFixedPoint(t, text, c)
-		if cond, err := ParseCondition(text, c); err == nil {
-			if again, err := ParseCondition(Text(cond), c); err != nil || !reflect.DeepEqual(again, cond) {
+		checkFixedPoint(t, text, c, groups)
+		if cond, err := ParseCondition(text, c, groups); err == nil {
+			if again, err := ParseCondition(Text(cond), c, groups); err != nil || !reflect.DeepEqual(again, cond) {
 				t.Fatalf("%q\nis read as %+v\nis printed %s\nis read as %+v, %v", text, cond, Text(cond), again, err)
 			}
 		}
@@ -186,13 +263,13 @@ func FuzzCandidates(f *testing.F) {
 	}
 	c := catalogue(f)
 	f.Fuzz(func(t *testing.T, text string) {
-		found := Candidates(text, c)
-		if _, err := Parse(text, c); err == nil && len(found) != 1 {
+		found := Candidates(text, c, everydayGroups)
+		if _, err := Parse(text, c, everydayGroups); err == nil && (len(found) != 1 || !found[0].Canonical) {
 			t.Fatalf("%q is a question with %d candidates", text, len(found))
 		}
-		for _, q := range found {
-			if _, err := Parse(q.String(), c); err != nil {
-				t.Fatalf("%q has the candidate %s: %v", text, q, err)
+		for _, f := range found {
+			if _, err := Parse(f.Question.String(), c, everydayGroups); err != nil {
+				t.Fatalf("%q has the candidate %s: %v", text, f.Question, err)
 			}
 		}
 	})

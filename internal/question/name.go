@@ -14,6 +14,7 @@ type place uint8
 const (
 	shown  place = iota // shown
 	tested              // in a condition
+	kept                // in a condition on the rows of one that is shown
 )
 
 // follows reports whether what comes next may follow a sensor's name.
@@ -55,33 +56,57 @@ func (p *parser) look(at int) *parser {
 	return &ahead
 }
 
-// ref takes a sensor with its parameters and column.
-func (p *parser) ref(at place) (Ref, error) {
+// ref takes a sensor with its parameters, options and column. minded says that
+// its options want letter case to matter.
+func (p *parser) ref(at place) (r Ref, minded bool, err error) {
 	s, err := p.sensor(at)
 	if err != nil {
-		return Ref{}, err
+		return Ref{}, false, err
 	}
-	r := Ref{Sensor: s.Name}
-	end := p.pos
+	r.Sensor = s.Name
+	begin := p.pos
 	if p.next('[') {
-		end = p.pos
+		begin = p.pos
 		if r.Params, err = p.params(s); err != nil {
-			return Ref{}, err
+			return Ref{}, false, err
 		}
 	}
 	if problem := wrongCount(s, len(r.Params)); problem != "" {
-		return Ref{}, p.fail(end, "%s", problem)
+		err := p.fail(begin, "%s", problem)
+		m := fit(s, r.Params)
+		err.miscount, err.from, err.to = &m, begin, p.pos
+		return Ref{}, false, err
 	}
-	if p.next('?') {
-		return Ref{}, p.fail(p.pos, "a sensor takes no options here: its answers' age and type are those of its definition")
-	}
-	if p.next(':') {
-		p.pos++
-		if r.Column, err = p.column(s, at); err != nil {
-			return Ref{}, err
+	minded, err = p.details(&r, s, at)
+	return r, minded, err
+}
+
+// details takes what says how a sensor's texts are read: options and a column,
+// in any order.
+func (p *parser) details(r *Ref, s sensor.Sensor, at place) (minded bool, err error) {
+	optioned, columned := false, false
+	for {
+		switch {
+		case p.next('?') && !optioned:
+			optioned = true
+			begin := p.pos
+			if err := p.options(refOptions(r, &minded)); err != nil {
+				return false, err
+			}
+			if problem := r.problem(s); problem != "" {
+				return false, p.fail(begin, "%s", problem)
+			}
+		case p.next(':') && !columned:
+			columned = true
+			p.pos++
+			if r.Column, err = p.column(s, at); err != nil {
+				return false, err
+			}
+		default:
+			*r = r.plainType(s)
+			return minded, nil
 		}
 	}
-	return r, nil
 }
 
 func (p *parser) sensor(at place) (sensor.Sensor, error) {
@@ -94,7 +119,7 @@ func (p *parser) sensor(at place) (sensor.Sensor, error) {
 		}
 		s, ok := p.names.ByName(name)
 		if !ok {
-			return s, p.unknown(begin, p.pos, name)
+			return s, p.unknown(at, begin, p.pos, name)
 		}
 		return s, nil
 	}
@@ -137,10 +162,10 @@ func (p *parser) noSensor(at place) error {
 	name := p.text[begin:end]
 	known := p.names.Prefixes(name)
 	if len(known) == 0 {
-		return p.unknown(begin, end, name)
+		return p.unknown(at, begin, end, name)
 	}
 	after := p.look(begin + known[0].Len)
-	if at == tested {
+	if at != shown {
 		return after.expectedOperator()
 	}
 	// The name goes on: perhaps another sensor is meant.
@@ -148,7 +173,7 @@ func (p *parser) noSensor(at place) error {
 	if err.words {
 		return err
 	}
-	for _, s := range Suggest(name, p.names, suggestionsMax) {
+	for _, s := range p.suggest(name) {
 		if s != known[0].Sensor.Name {
 			err.Suggestions = append(err.Suggestions, s)
 		}
@@ -160,11 +185,23 @@ func (p *parser) noSensor(at place) error {
 // suggestionsMax is how many names an error offers: more are not read.
 const suggestionsMax = 3
 
-func (p *parser) unknown(begin, end int, name string) error {
-	err := p.fail(begin, "%s", unknownSensor(name))
-	err.Suggestions = Suggest(name, p.names, suggestionsMax)
+func (p *parser) unknown(at place, begin, end int, name string) error {
+	what := unknownSensor(name)
+	if at == tested && p.groups != nil {
+		what = "no sensor or computer group is called " + excerpt(name)
+	}
+	err := p.fail(begin, "%s", what)
+	err.Suggestions = p.suggest(name)
 	err.from, err.to = begin, end
 	return err
+}
+
+// suggest is Suggest for errors that somebody reads.
+func (p *parser) suggest(name string) []string {
+	if p.quiet {
+		return nil
+	}
+	return Suggest(name, p.names, suggestionsMax)
 }
 
 func unknownSensor(name string) string { return "no sensor is called " + excerpt(name) }
@@ -225,10 +262,7 @@ func (p *parser) param(open int) (string, error) {
 // wrongCount says how the number of parameters given to s is wrong, or nothing.
 // The last ones may be left out if they have defaults.
 func wrongCount(s sensor.Sensor, given int) string {
-	least := len(s.Parameters)
-	for least > 0 && s.Parameters[least-1].Default != "" {
-		least--
-	}
+	least := leastParams(s)
 	if given >= least && given <= len(s.Parameters) {
 		return ""
 	}
@@ -250,6 +284,15 @@ func wrongCount(s sensor.Sensor, given int) string {
 		return fmt.Sprintf("%s takes 1 parameter in brackets (%s), but %d are given", s.Name, labels[0], given)
 	}
 	return fmt.Sprintf("%s takes %d parameters in brackets (%s), but %d are given", s.Name, len(labels), strings.Join(labels, ", "), given)
+}
+
+// leastParams is how many parameters s cannot do without.
+func leastParams(s sensor.Sensor) int {
+	least := len(s.Parameters)
+	for least > 0 && s.Parameters[least-1].Default != "" {
+		least--
+	}
+	return least
 }
 
 // column takes the name of one of s's columns. A sensor's only column is the

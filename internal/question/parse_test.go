@@ -53,7 +53,8 @@ var readable = [][2]string{
 	{`get "online from all machines"`, `Get "Online from all machines" from all machines`},
 	{"get cpu: load and the \"big\" one", `Get "CPU: Load" and "The ""Big"" One" from all machines`},
 	{"get [x]", `Get "[x]" from all machines`},
-	{"get a < b and a", `Get "A < B" and A from all machines`},
+	{`get "a < b" and a`, `Get "A < B" and A from all machines`}, {"get a < b and a", "Get A < b and A from all machines"},
+	{"get file contains text", "Get File contains text from all machines"},
 	{with + "not before = 1", `Get Computer Name from all machines with "Not Before" equals 1`},
 	{with + "not \"not before\" = 1", `Get Computer Name from all machines with "Not Before" not equals 1`},
 	{with + "all users contains x", `Get Computer Name from all machines with "All Users" contains x`},
@@ -110,6 +111,40 @@ var readable = [][2]string{
 	{with + "online matches [a-z]+-\\d", with + `Online matches "[a-z]+-\d"`}, {with + "online = and-or", with + "Online equals and-or"},
 	{with + `online = "x y" matching case`, with + "Online equals x y matching case"}, {with + "online matching case matching case", with + `Online matches case matching case`},
 	{with + "online = x=y", with + `Online equals "x=y"`}, {with + "online = größer", with + "Online equals größer"},
+	// A hash, as programs know rows by.
+	{with + "online has hash 5", with + "Online has hash 5"}, {with + "online not has hash 5 matching case", with + "Online not has hash 5"},
+	{with + "online does not have hash 5", with + "Online not has hash 5"}, {with + "online = has", with + `Online equals "has"`},
+	// Quoted operators.
+	{with + `"online" "contains" "x"`, with + "Online contains x"}, {with + `"online" "does not match" "x"`, with + "Online not matches x"},
+	{with + `"online" "=" "x"`, with + "Online equals x"}, {`get "online" "starts with" "x"`, "Get Online starts with x from all machines"},
+	// Options of sensors.
+	{"get online?maxAge=60", "Get Online?maxAge=60 from all machines"}, {"get online ? MAXAGE = 60", "Get Online?maxAge=60 from all machines"},
+	{"get online?maxAge=0", "Get Online from all machines"}, {"get online?ignoreCase=0", "Get Online from all machines"},
+	{"get online?type=version", "Get Online?type=Version from all machines"}, {"get online?type=string", "Get Online from all machines"},
+	{"get online?type=hash", "Get Online from all machines"}, {"get installed applications?type=version", "Get Installed Applications from all machines"},
+	{"get installed applications?type=version > 2", "Get Installed Applications?type=Version > 2 from all machines"},
+	{"get installed applications:version?type=version&maxAge=5", "Get Installed Applications?maxAge=5&type=Version:Version from all machines"},
+	{"get folder contents[/etc]?maxAge=5:size", "Get Folder Contents[/etc]?maxAge=5:Size from all machines"},
+	{"get online?type=Version&maxAge=5 and ready", "Get Online?maxAge=5&type=Version and Ready from all machines"},
+	{"get online?substringStart=2&substringLength=3", "Get Online?substringStart=2&substringLength=3 from all machines"},
+	{`get online?delimiter=|&delimiterIndex=1 and ready?delimiter=","`, `Get Online?delimiter=|&delimiterIndex=1 and Ready?delimiter="," from all machines`},
+	{with + "online?maxAge=60&type=version >= 2", with + "Online?maxAge=60&type=Version >= 2"},
+	{with + "online?ignoreCase=0 = x", with + "Online equals x matching case"}, {with + "online?ignoreCase=1 = x", with + "Online equals x"},
+	{with + "online?type=version contains x", with + "Online contains x"}, {"get online?type=version contains x", "Get Online?type=Version contains x from all machines"},
+	{with + "all online?type=string = x", with + "all Online equals x"}, {with + "online?ignoreCase=false has hash 7", with + "Online has hash 7"},
+	// Conditions on what is shown.
+	{"get online contains x", "Get Online contains x from all machines"}, {"get online does not contain x from all machines", "Get Online not contains x from all machines"},
+	{"get online = x and ready != y", "Get Online equals x and Ready not equals y from all machines"}, {"get online not < 5", "Get Online not < 5 from all machines"},
+	{"get online?ignoreCase=0 = x", "Get Online equals x matching case from all machines"}, {"get online = x matching case and ready", "Get Online equals x matching case and Ready from all machines"},
+	{`get online < ""`, "Get Online from all machines"}, {`get online not < ""`, `Get Online not < "" from all machines`},
+	{"get installed applications:name contains Google (Search|Chrome) from all machines", `Get Installed Applications:Name contains "Google (Search|Chrome)" from all machines`},
+	{"get installed applications having installed applications:name matches .*sophos.*|.*cylance.*",
+		`Get Installed Applications having Installed Applications:Name matches ".*sophos.*|.*cylance.*" from all machines`},
+	{"get installed applications:name contains a having installed applications:version > 1 having installed applications:install = x and online",
+		"Get Installed Applications:Name contains a having Installed Applications:Version > 1 having Installed Applications:Install equals x and Online from all machines"},
+	{"get folder contents[/etc] having folder contents[/etc]:size > 1", "Get Folder Contents[/etc] having Folder Contents:Size > 1 from all machines"},
+	{"get folder contents[/etc] having folder contents?type=numeric:size not = 1", "Get Folder Contents[/etc] having Folder Contents?type=Numeric:Size not equals 1 from all machines"},
+	{"get running processes with hash having running processes with hash:name = x", `Get "Running Processes with Hash" having "Running Processes with Hash":Name equals x from all machines`},
 	// Any, all and not.
 	{with + "any online = x", with + "Online equals x"}, {with + "all online = x", with + "all Online equals x"},
 	{with + "any online not contains x", with + "any Online not contains x"}, {with + "all online not contains x", with + "Online not contains x"},
@@ -127,10 +162,102 @@ var readable = [][2]string{
 	{with + "online = x and online and ready = y", with + `Online equals x and "Online and Ready" equals y`},
 }
 
+// grouped are conditions with the groups of everydayGroups, and their canonical
+// spellings.
+var grouped = [][2]string{
+	{"All Computers", "All Computers"}, {"all  computers", "All Computers"}, {`"all computers"`, "All Computers"}, {"not all computers", "not All Computers"},
+	{"sales", "Sales"}, {"(sales)", "Sales"}, {"not not sales", "not not Sales"}, {"sales or online = x", "Sales or Online equals x"},
+	{"online = x and not (sales or all computers)", "Online equals x and not (Sales or All Computers)"},
+	{"sales and marketing", `"Sales and Marketing"`}, {"sales and sales", "Sales and Sales"}, {`"sales and marketing" or sales`, `"Sales and Marketing" or Sales`},
+	{"(sales and marketing) or online = x", `"Sales and Marketing" or Online equals x`},
+	{"servers (eu)", `"Servers (EU)"`}, {"(servers (eu))", `"Servers (EU)"`}, {"servers (eu) and sales", `"Servers (EU)" and Sales`},
+	{"online", "Online"}, {"online = online", "Online equals online"}, {"online and online = sales", "Online and Online equals sales"},
+	{"not patched", `"Not Patched"`}, {`not "not patched"`, `not "Not Patched"`}, {`"the ""best""" and sales`, `"The ""best""" and Sales`},
+	{"all online = x or all computers", "all Online equals x or All Computers"},
+}
+
+func TestParseRef(t *testing.T) {
+	c := catalogue(t)
+	for text, want := range map[string]string{
+		"online": "Online", " folder contents[/a b] ": "Folder Contents[/a b]", "running processes with hash:name": `"Running Processes with Hash":Name`,
+		"online?maxAge=5": "Online?maxAge=5", `"online"`: "Online", "online and ready": `"Online and Ready"`,
+	} {
+		if got, err := ParseRef(text, c); err != nil || got.String() != want {
+			t.Errorf("%s: %s, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "onlin", "online = x", "online and a", "folder contents", "online from all machines with a = x", "online[", "\xff"} {
+		if got, err := ParseRef(text, c); err == nil {
+			t.Errorf("%s: %s", text, got)
+		} else if strings.Contains(err.Error(), "did you mean") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestGroupsApart: bare names are the shortest groups that make sense, so that
+// what is printed without quotes always reads as what it was.
+func TestGroupsApart(t *testing.T) {
+	groups := groupsCalled("Sales", "Marketing", "Sales and Marketing", "Patched", "Not Patched", "All Sales", "Online equals x")
+	for text, want := range map[string]Condition{
+		"sales and marketing":     And{Member{1, "Sales"}, Member{2, "Marketing"}},
+		`"sales and marketing"`:   Member{3, "Sales and Marketing"},
+		"not patched":             Not{Member{4, "Patched"}},
+		`"not patched"`:           Member{5, "Not Patched"},
+		"all sales":               Member{6, "All Sales"},
+		"online equals x":         Test{Ref: Ref{Sensor: "Online"}, Op: Equals, Value: "x"},
+		`not "online equals x"`:   Not{Member{7, "Online equals x"}},
+		"sales and not marketing": And{Member{1, "Sales"}, Not{Member{2, "Marketing"}}},
+	} {
+		got, err := ParseCondition(text, catalogue(t), groups)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is read as %+v, %v, want %+v", text, got, err, want)
+			continue
+		}
+		if again, err := ParseCondition(Text(got), catalogue(t), groups); err != nil || !reflect.DeepEqual(again, want) {
+			t.Errorf("%s is printed %s and read as %+v, %v", text, Text(got), again, err)
+		}
+	}
+}
+
+func TestGroups(t *testing.T) {
+	c := catalogue(t)
+	for _, line := range grouped {
+		got, err := ParseCondition(line[0], c, everydayGroups)
+		if err != nil || Text(got) != line[1] {
+			t.Errorf("%s\nis printed as %s, %v\nwant          %s", line[0], Text(got), err, line[1])
+			continue
+		}
+		if again, err := ParseCondition(line[1], c, everydayGroups); err != nil || !reflect.DeepEqual(again, got) {
+			t.Errorf("%s\nis read again as %+v, %v", line[1], again, err)
+		}
+		q, err := Parse("get online from all machines where "+line[0], c, everydayGroups)
+		if err != nil || !reflect.DeepEqual(q.Where, got) {
+			t.Errorf("%s is in a question %+v, %v", line[0], q.Where, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"selas":                     `column 1: no sensor or computer group is called "selas"`,
+		`"sales" = x`:               `column 1: no sensor or computer group is called "sales"`,
+		"sales and":                 "column 10: expected a sensor, found the end",
+		"sales x":                   `column 1: no sensor or computer group is called "sales x"`,
+		"ready":                     "column 6: expected an operator",
+		strings.Repeat("sales ", 9): `no sensor or computer group is called`,
+		"sales" + strings.Repeat(" and sales", 1000): "the condition has more than 1000 parts",
+	} {
+		if c, err := ParseCondition(text, c, everydayGroups); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60s: %+v, %v, want %s", text, c, err, want)
+		}
+	}
+	if _, err := ParseCondition("sales", c, nil); err == nil || !strings.Contains(err.Error(), `column 1: no sensor is called "sales"`) {
+		t.Errorf("without groups: %v", err)
+	}
+}
+
 func TestParse(t *testing.T) {
 	c := catalogue(t)
 	for _, line := range readable {
-		q, err := Parse(line[0], c)
+		q, err := Parse(line[0], c, nil)
 		if err != nil {
 			t.Errorf("%s\n%v", line[0], err)
 			continue
@@ -138,10 +265,10 @@ func TestParse(t *testing.T) {
 		if q.String() != line[1] {
 			t.Errorf("%s\nis printed as %s\nwant          %s", line[0], q, line[1])
 		}
-		if again, err := Parse(q.String(), c); err != nil || !reflect.DeepEqual(again, q) {
+		if again, err := Parse(q.String(), c, nil); err != nil || !reflect.DeepEqual(again, q) {
 			t.Errorf("%s\nis read again as %+v, %v", q, again, err)
 		}
-		if same, err := Resolve(q, c); err != nil || !reflect.DeepEqual(same, q) {
+		if same, err := Resolve(q, c, nil); err != nil || !reflect.DeepEqual(same, q) {
 			t.Errorf("%s\nis resolved to %+v, %v", q, same, err)
 		}
 	}
@@ -167,13 +294,13 @@ func TestTree(t *testing.T) {
 			Ref: Ref{Sensor: "Search", Params: []string{"", " a", `b,"c`, " d"}}, Op: Equals, Value: "x", MatchCase: true,
 		},
 	} {
-		got, err := ParseCondition(text, c)
+		got, err := ParseCondition(text, c, nil)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s\nis read as %+v, %v\nwant       %+v", text, got, err, want)
 		}
 	}
-	q, err := Parse("get ?forceComputerIdFlag=1 folder contents[/etc]:size and online", c)
-	want := Question{ComputerID: true, Selects: []Ref{{Sensor: "Folder Contents", Params: []string{"/etc"}, Column: "Size"}, {Sensor: "Online"}}}
+	q, err := Parse("get ?forceComputerIdFlag=1 folder contents[/etc]:size and online", c, nil)
+	want := Question{ComputerID: true, Selects: showing(Ref{Sensor: "Folder Contents", Params: []string{"/etc"}, Column: "Size"}, Ref{Sensor: "Online"})}
 	if err != nil || !reflect.DeepEqual(q, want) {
 		t.Errorf("read as %+v, %v", q, err)
 	}
@@ -226,14 +353,41 @@ var unreadable = []struct {
 	{"get installed applications:", 28, `Installed Applications has no column "": its columns are`},
 	{"get online:x", 12, `Online has no column "x": its only column is Online`},
 	{asked + "installed applications:vers = x", 58, `Installed Applications has no column "vers": its columns are Name, Version, Install Date, Install; did you mean "Version"?`},
-	// What belongs to other products' dialects.
-	{"get online?maxAge=60", 11, "a sensor takes no options here"},
-	{asked + "online?type=Version = x", 41, "a sensor takes no options here"},
+	// Options.
 	{"get ?maxAge=60 online", 6, `the option after Get is forceComputerIdFlag, not "maxAge"`},
-	{"get ?forceComputerIdFlag=2 online", 25, `expected "=1" or "=0", found "="`},
-	{"get ?forceComputerIdFlag online", 26, `expected "=1" or "=0", found "online"`},
-	{"get online contains x from all machines", 12, `a shown sensor has no condition: machines are chosen after "from all machines with"`},
-	{"get online having online:x = 1", 12, `"having" cannot be used`},
+	{"get ?forceComputerIdFlag=2 online", 26, `forceComputerIdFlag is 0 or 1, not "2"`},
+	{"get ?forceComputerIdFlag online", 26, `expected "=" and a value of forceComputerIdFlag, found "online"`},
+	{"get ?forceComputerIdFlag=1&forceComputerIdFlag=1 online", 28, "the option forceComputerIdFlag is there twice"},
+	{"get online?maxage=1&maxAge=2", 21, "the option maxAge is there twice"},
+	{"get online?max=60", 12, `the options here are maxAge, type, ignoreCase, delimiter, delimiterIndex, substringStart, substringLength, not "max"; did you mean "maxAge"?`},
+	{"get online?maxAge=1.5", 19, `maxAge is a whole number from 0 to 315360000, not "1.5"`},
+	{"get online?maxAge=-1", 19, `maxAge is a whole number from 0 to 315360000, not "-1"`},
+	{"get online?maxAge=", 19, `maxAge is a whole number from 0 to 315360000, not ""`},
+	{"get online?maxAge= 99999999999999999999", 20, `maxAge is a whole number`},
+	{asked + "online?type=Versoin = x", 47, `type is one of String, Version, Numeric, BESDate, IPAddress, WMIDate, TimeDiff, DataSize, NumericInteger, VariousDate, RegexMatch, not "Versoin"`},
+	{asked + "online?ignoreCase=maybe = x", 53, `ignoreCase is 0 or 1, not "maybe"`},
+	{"get online?delimiter=\"\"", 22, `delimiter is something to cut the text at, not ""`},
+	{"get online?delimiterIndex=2", 11, "piece 2 of a text that is cut at nothing"},
+	{"get online?delimiter=aaaaaaaaaaaaaaaaa", 11, "a delimiter has at most 16 bytes"},
+	{"get installed applications?delimiter=|", 27, "Installed Applications has columns: one is chosen by a colon and its name, not by a delimiter"},
+	{"get online?substringStart=70000", 27, "substringStart is a whole number from 0 to 65535"},
+	{"get online?delimiter=\"x", 22, "the quotation mark is not closed"},
+	// Conditions on what is shown.
+	{"get online contains from all machines", 21, `expected a value, found "from"; a value with a reserved word in it stands in quotes`},
+	{"get online contains Mail from Bob from all machines", 31, `expected "all machines", found "Bob"; a value with a reserved word in it stands in quotes`},
+	{"get online contains x from every machine", 28, `expected "all machines", found "every"`},
+	{"get online having", 18, "expected a sensor, found the end"},
+	{"get online having ready = 1", 19, `"having" is about the rows of Online`},
+	{"get folder contents[/a] having folder contents[/b]:size > 1", 32, `"having" is about the rows of Folder Contents[/a]`},
+	{"get online having online:x = 1", 26, `Online has no column "x": its only column is Online`},
+	{"get online having online?maxAge=5 = 1", 19, `how old an answer may be stands with the sensor that is shown, not after "having"`},
+	{"get online having onlin = 1", 19, `no sensor is called "onlin"; did you mean`},
+	{"get online having online", 25, "expected an operator such as contains, equals or <, found the end"},
+	{"get online" + strings.Repeat(" having online = x", 17), 12 + 16*18, `at most 16 conditions after "having"`},
+	{"get online has hash x", 21, `a hash is a whole number from 0 to 4294967295, not "x"`},
+	{asked + "online has hash 4294967296", 51, `a hash is a whole number from 0 to 4294967295`},
+	{asked + "online has hash 05", 51, `a hash is a whole number`},
+	{asked + "online \"means\" x", 42, "expected an operator such as contains, equals or <"},
 	// Conditions.
 	{asked + "onlin = x", 35, `no sensor is called "onlin"; did you mean "Online" or "Online and Ready" or "Online from all machines"?`},
 	{asked + "online = x and onlin = y", 50, `no sensor is called "onlin"; did you mean "Online" or "Online and Ready" or "Online from all machines"?`},
@@ -271,7 +425,7 @@ var unreadable = []struct {
 func TestErrors(t *testing.T) {
 	c := catalogue(t)
 	for _, line := range unreadable {
-		_, err := Parse(line.text, c)
+		_, err := Parse(line.text, c, nil)
 		e, ok := errors.AsType[*SyntaxError](err)
 		if !ok || fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%.99q: got %v, want a SyntaxError", line.text, err)
@@ -283,7 +437,7 @@ func TestErrors(t *testing.T) {
 		if !strings.HasPrefix(line.text, asked) {
 			continue
 		}
-		if _, err := ParseCondition(line.text[len(asked):], c); err == nil {
+		if _, err := ParseCondition(line.text[len(asked):], c, nil); err == nil {
 			t.Errorf("%.99q is a condition", line.text[len(asked):])
 		}
 	}
@@ -300,10 +454,10 @@ func TestCanonicalTextFits(t *testing.T) {
 	if len(text) > TextMax {
 		t.Fatal("the text itself is too long")
 	}
-	if q, err := Parse(text, catalogue(t)); err == nil {
+	if q, err := Parse(text, catalogue(t), nil); err == nil {
 		t.Errorf("read, and printed with %d bytes", len(q.String()))
 	}
-	if _, err := ParseCondition(text[34:], catalogue(t)); err == nil {
+	if _, err := ParseCondition(text[34:], catalogue(t), nil); err == nil {
 		t.Error("the condition was read")
 	}
 }
@@ -317,12 +471,12 @@ func TestLargestTextsAreRead(t *testing.T) {
 		"online = x" + strings.Repeat(" ", TextMax-10),
 		"online = " + strings.Repeat("x", 4096),
 	} {
-		got, err := ParseCondition(text, c)
+		got, err := ParseCondition(text, c, nil)
 		if err != nil {
 			t.Errorf("%.60s…: %v", text, err)
 			continue
 		}
-		if again, err := ParseCondition(Text(got), c); err != nil || !reflect.DeepEqual(again, got) {
+		if again, err := ParseCondition(Text(got), c, nil); err != nil || !reflect.DeepEqual(again, got) {
 			t.Errorf("%.60s… is read again differently: %v", text, err)
 		}
 	}
@@ -331,7 +485,7 @@ func TestLargestTextsAreRead(t *testing.T) {
 func BenchmarkParse(b *testing.B) {
 	c := catalogue(b)
 	for b.Loop() {
-		if _, err := Parse(`Get Computer Name and "Running Processes with Hash" from all machines with Is Linux equals True and (Free Memory > 1 or Installed Applications:Name contains chrome)`, c); err != nil {
+		if _, err := Parse(`Get Computer Name and "Running Processes with Hash" from all machines with Is Linux equals True and (Free Memory > 1 or Installed Applications:Name contains chrome)`, c, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

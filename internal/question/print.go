@@ -3,6 +3,7 @@ package question
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // reserved are the words that cannot stand bare in a name or a value.
@@ -13,111 +14,176 @@ var reserved = map[string]bool{
 	"with": true,
 }
 
+// careful are words that stand bare where no operator can: in front of one they
+// would be read as part of it.
+var careful = map[string]bool{"has": true, "have": true}
+
 // special are the characters that cannot stand bare in a name or a value.
 const special = `.,:?$()[]"<>=!`
 
 const machinesCounted = "number of machines"
 
+// A Reference is where a question's text names a sensor.
+type Reference struct {
+	Ref   Ref
+	Start int // in characters, the first is 0
+}
+
+// A printer writes canonical text and notes where it names sensors.
+type printer struct {
+	strings.Builder
+	refs []Reference // Start in bytes
+}
+
 // String returns the canonical text of a resolved question.
 func (q Question) String() string {
-	var b strings.Builder
-	b.WriteString("Get ")
-	if q.ComputerID {
-		b.WriteString("?" + computerIDOption + "=1 ")
+	var p printer
+	p.question(q)
+	return p.Builder.String()
+}
+
+// References returns where [Question.String] names sensors, in that order.
+func (q Question) References() []Reference {
+	var p printer
+	p.question(q)
+	text := p.Builder.String()
+	at, characters := 0, 0
+	for i, r := range p.refs {
+		characters += utf8.RuneCountInString(text[at:r.Start])
+		at = r.Start
+		p.refs[i].Start = characters
 	}
-	for i, r := range q.Selects {
-		if i > 0 {
-			b.WriteString(" and ")
-		}
-		b.WriteString(r.String())
-	}
-	if len(q.Selects) == 0 {
-		b.WriteString(machinesCounted)
-		if q.Where == nil {
-			return b.String()
-		}
-	}
-	b.WriteString(" from all machines")
-	if q.Where != nil {
-		b.WriteString(" with " + Text(q.Where))
-	}
-	return b.String()
+	return p.refs
 }
 
 // String returns r as it stands in a question.
 func (r Ref) String() string {
-	var b strings.Builder
-	b.WriteString(bareOrQuoted(r.Sensor, needsQuotes(r.Sensor) || strings.EqualFold(r.Sensor, machinesCounted)))
-	if len(r.Params) > 0 {
-		b.WriteByte('[')
-		for i, p := range r.Params {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(bareOrQuoted(p, strings.ContainsAny(p, `,[]"`) || strings.ContainsFunc(p, unicode.IsControl)))
-		}
-		b.WriteByte(']')
-	}
-	if r.Column != "" {
-		b.WriteString(":" + bareOrQuoted(r.Column, needsQuotes(r.Column)))
-	}
-	return b.String()
+	var p printer
+	p.ref(r)
+	return p.Builder.String()
 }
 
 // Text returns the canonical text of a resolved condition.
 func Text(c Condition) string {
+	var p printer
+	p.condition(c)
+	return p.Builder.String()
+}
+
+func (p *printer) question(q Question) {
+	p.WriteString("Get ")
+	if q.ComputerID {
+		p.WriteString(computerIDApplied + " ")
+	}
+	for i, s := range q.Selects {
+		if i > 0 {
+			p.WriteString(" and ")
+		}
+		p.ref(s.Ref)
+		if s.Filter != nil {
+			p.predicate(*s.Filter)
+		}
+		for _, h := range s.Having {
+			p.WriteString(" having ")
+			p.ref(h.Ref)
+			p.predicate(h.Predicate)
+		}
+	}
+	if len(q.Selects) == 0 {
+		p.WriteString(machinesCounted)
+		if q.Where == nil {
+			return
+		}
+	}
+	p.WriteString(" from all machines")
+	if q.Where != nil {
+		p.WriteString(" with ")
+		p.condition(q.Where)
+	}
+}
+
+func (p *printer) ref(r Ref) {
+	p.refs = append(p.refs, Reference{r, p.Len()})
+	p.WriteString(bareOrQuoted(r.Sensor, needsQuotes(r.Sensor) || strings.EqualFold(r.Sensor, machinesCounted)))
+	if len(r.Params) > 0 {
+		p.WriteString(bracketed(r.Params))
+	}
+	p.WriteString(r.options())
+	if r.Column != "" {
+		p.WriteString(":" + bareOrQuoted(r.Column, needsQuotes(r.Column)))
+	}
+}
+
+func bracketed(params []string) string {
+	texts := make([]string, len(params))
+	for i, param := range params {
+		texts[i] = bareOrQuoted(param, strings.ContainsAny(param, `,[]"`) || strings.ContainsFunc(param, unicode.IsControl))
+	}
+	return "[" + strings.Join(texts, ",") + "]"
+}
+
+func (p *printer) predicate(is Predicate) {
+	if is.Not {
+		p.WriteString(" not")
+	}
+	p.WriteString(" " + is.Op.String() + " " + bareOrQuoted(is.Value, needsQuotes(is.Value)))
+	if is.MatchCase {
+		p.WriteString(" matching case")
+	}
+}
+
+func (p *printer) condition(c Condition) {
 	switch c := c.(type) {
 	case And:
-		return join(c, " and ")
+		p.joined(c, " and ")
 	case Or:
-		return join(c, " or ")
+		p.joined(c, " or ")
 	case Test:
-		return c.text(false)
+		p.test(c, false)
+	case Member:
+		p.WriteString(bareOrQuoted(c.Name, groupNeedsQuotes(c.Name)))
 	case Not:
 		// The operators in words are negated before the operator, the signs
 		// before the sensor.
-		if t, ok := c.Of.(Test); ok && t.Op <= Equals {
-			return t.text(true)
+		if t, ok := c.Of.(Test); ok && (t.Op <= Equals || t.Op == HasHash) {
+			p.test(t, true)
+			return
 		}
-		return "not " + part(c.Of)
+		p.WriteString("not ")
+		p.part(c.Of)
 	}
-	return ""
 }
 
-func join(parts []Condition, by string) string {
-	texts := make([]string, len(parts))
+func (p *printer) joined(parts []Condition, by string) {
 	for i, c := range parts {
-		texts[i] = part(c)
+		if i > 0 {
+			p.WriteString(by)
+		}
+		p.part(c)
 	}
-	return strings.Join(texts, by)
 }
 
 // part is a condition as it stands within another one.
-func part(c Condition) string {
+func (p *printer) part(c Condition) {
 	switch c.(type) {
 	case And, Or:
-		return "(" + Text(c) + ")"
+		p.WriteByte('(')
+		p.condition(c)
+		p.WriteByte(')')
+	default:
+		p.condition(c)
 	}
-	return Text(c)
 }
 
-func (t Test) text(negated bool) string {
-	var b strings.Builder
+func (p *printer) test(t Test, negated bool) {
 	switch {
 	case t.All && negated:
-		b.WriteString("any ")
+		p.WriteString("any ")
 	case t.All:
-		b.WriteString("all ")
+		p.WriteString("all ")
 	}
-	b.WriteString(t.Ref.String())
-	if negated {
-		b.WriteString(" not")
-	}
-	b.WriteString(" " + t.Op.String() + " " + bareOrQuoted(t.Value, needsQuotes(t.Value)))
-	if t.MatchCase {
-		b.WriteString(" matching case")
-	}
-	return b.String()
+	p.ref(t.Ref)
+	p.predicate(Predicate{t.Op, t.Value, negated, t.MatchCase})
 }
 
 func bareOrQuoted(s string, quotes bool) string {
@@ -139,7 +205,7 @@ func needsQuotes(s string) bool {
 		return true
 	}
 	for _, w := range words {
-		if isReserved(w) {
+		if isReserved(w) || careful[strings.ToLower(w)] {
 			return true
 		}
 	}

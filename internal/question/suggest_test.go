@@ -145,14 +145,25 @@ func TestCandidates(t *testing.T) {
 		{"get installed applications:nmae", []string{"Get Installed Applications:Name from all machines"}},
 		{"hash proc", []string{`Get "Running Processes with Hash" from all machines`}},
 		{"show me the free memory of every machine", []string{"Get Free Memory from all machines"}},
+		{"Get?forceComputerIdFlag=1 comp name", []string{"Get ?forceComputerIdFlag=1 Computer Name from all machines"}},
+		// Parts of a sentence, words that are left out, and single words.
+		{"show me operating system and free memory of laptops", []string{"Get Operating System and Free Memory from all machines"}},
+		{"computer name with ip address 10.0.0.1", []string{`Get Computer Name from all machines with IP Address contains "10.0.0.1"`}},
+		{"free mem, cpu consumption, and the moon", []string{"Get Free Memory and CPU Consumption from all machines"}},
+		{"where is chrome installed", []string{"Get Installed Applications from all machines"}},
+		{"get folder", []string{"Get Folder Contents[] from all machines"}},
+		{"get file", []string{"Get File from all machines"}},
+		{"fil", []string{"Get File from all machines", `Get "File contains Text" from all machines`, "Get File Exists[] from all machines"}},
 		{"number of machines", []string{"Get number of machines"}},
-		{"folder contents", nil}, // a parameter is missing, and nothing can be made up for it
+		{"folder contents", []string{"Get Folder Contents[] from all machines"}}, // the parameter is asked for then
+		{"folder contens and online", []string{"Get Folder Contents[] and Online from all machines"}},
+		{"search[a]", []string{"Get Search[a,,,] from all machines"}},
 		{"", nil}, {"   ", nil}, {"get", nil}, {"xyzzy", nil}, {"get xyzzy from all machines", nil}, {"\xff", nil},
 		{strings.Repeat("operating system ", 200), nil},
 	} {
 		var got []string
-		for _, q := range Candidates(line.text, c) {
-			got = append(got, q.String())
+		for _, q := range Candidates(line.text, c, nil) {
+			got = append(got, q.Question.String())
 		}
 		if len(got) > len(line.want) && len(line.want) > 0 {
 			got = got[:len(line.want)] // what comes after the best is a matter of taste
@@ -161,8 +172,42 @@ func TestCandidates(t *testing.T) {
 			t.Errorf("Candidates(%.80q) = %q, want %q", line.text, got, line.want)
 		}
 	}
-	if got := Candidates("get comp and comp and comp and comp", c); len(got) > CandidatesMax {
+	if got := Candidates("get comp and comp and comp and comp", c, nil); len(got) > CandidatesMax {
 		t.Errorf("%d candidates", len(got))
+	}
+}
+
+// TestCandidatesWithBrackets: values in brackets find a parameter or are left
+// over.
+func TestCandidatesWithBrackets(t *testing.T) {
+	for _, line := range []struct {
+		text, want string
+		canonical  bool
+		extra      []string
+	}{
+		{"application crashes in last x days[5]", `Get "Application Crashes in Last X Days"[5] from all machines`, true, nil},
+		{"get app crashes last days [5] from all machines", `Get "Application Crashes in Last X Days"[5] from all machines`, false, nil},
+		{"operatng sytem[5, x]", "Get Operating System from all machines", false, []string{"5", " x"}},
+		{"get online[1] and folder contens[/a,b] and ready[]", "Get Online and Folder Contents[/a] and Ready from all machines", false, []string{"1", "b"}},
+		{"please show me the contents of every folder [/etc,\"x\"]", "Get Folder Contents[/etc] from all machines", false, []string{`"x"`}},
+		{"get registry value[a,b,c] from all machines with file exists = x", "Get Registry Value[a,b] from all machines with File Exists[] equals x", false, []string{"c"}},
+		{"sales", "", false, nil},
+		{"get online with sales", "Get Online from all machines with Sales", false, nil},
+	} {
+		found := Candidates(line.text, catalogue(t), everydayGroups)
+		if line.want == "" {
+			if len(found) > 0 {
+				t.Errorf("%s: %+v", line.text, found)
+			}
+			continue
+		}
+		if len(found) == 0 {
+			t.Errorf("%s: nothing", line.text)
+			continue
+		}
+		if got := found[0]; got.Question.String() != line.want || got.Canonical != line.canonical || !slices.Equal(got.Extra, line.extra) {
+			t.Errorf("%s: %s, %v, %q", line.text, got.Question, got.Canonical, got.Extra)
+		}
 	}
 }
 
@@ -180,6 +225,6 @@ func BenchmarkSuggest(b *testing.B) {
 func BenchmarkCandidates(b *testing.B) {
 	c := large(b)
 	for b.Loop() {
-		Candidates("get onlne form all machine wiht is linx containz true and computr nmae = x", c)
+		Candidates("get onlne form all machine wiht is linx containz true and computr nmae = x", c, nil)
 	}
 }

@@ -15,6 +15,10 @@ type SyntaxError struct {
 
 	from, to int  // the bytes of the text that a suggestion would replace
 	words    bool // the suggestions are words of the language and not names
+	// insert is a word of the language that may have been left out at from.
+	insert string
+	// miscount: the parameters between these bytes are too many or too few.
+	miscount *miscount
 }
 
 func (e *SyntaxError) Error() string { return fmt.Sprintf("column %d: %s", e.Column, e.text()) }
@@ -133,13 +137,4 @@ func (p *parser) quoted() (string, error) {
 		b.WriteByte('"')
 		at++
 	}
-}
-
-// enclosed puts a pattern in brackets if it offers alternatives on its highest
-// level, so that what is put before and after it belongs to each.
-func enclosed(pattern string) string {
-	if strings.Contains(pattern, "|") {
-		return "(?:" + pattern + ")"
-	}
-	return pattern
 }

@@ -58,3 +58,14 @@ func (t Type) String() string {
 // Text reports whether texts of type t compare as they stand, without being
 // read as anything: for these alone letter case is a matter of choice.
 func (t Type) Text() bool { return t == Hash || t == String || t == RegexMatch }
+
+// Digest is the low 32 bits of FNV-1a-64 over the text. Programs that speak the
+// public API know sensors by that of their names, and rows by that of their
+// texts in lower case.
+func Digest(text string) uint32 {
+	h := uint32(0x84222325)
+	for i := range len(text) {
+		h = (h ^ uint32(text[i])) * 435
+	}
+	return h
+}
