@@ -52,6 +52,13 @@ func (c *cache) get(ctx context.Context, key string, maxAge time.Duration, compu
 	}
 }
 
+// len is the number of answers that are kept or being computed.
+func (c *cache) len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.entries)
+}
+
 // start makes room and an entry that is being computed.
 func (c *cache) start(key string) *entry {
 	if len(c.entries) >= cacheMax {

@@ -58,6 +58,8 @@ type Client struct {
 	reached     string     // the server that could be reached from another address only
 	computerID  atomic.Uint32
 	evaluations chan struct{} // a token for each evaluation under way
+	standing    atomic.Pointer[standing]
+	answered    atomic.Uint64 // questions computed in this life
 
 	// What follows belongs to one life, and to the loop in it.
 	node   *node.Node
@@ -202,8 +204,10 @@ func (c *Client) live(ctx context.Context) error {
 	}
 	c.from = self.Addr.Addr()
 	c.computerID.Store(c.state.who.ComputerID)
-	c.probe = probe.New(c.self(self))
+	c.standing.Store(&standing{})
+	c.answered.Store(0)
 	c.cache = newCache()
+	c.probe = probe.New(c.self(self))
 	c.cert.Store(c.state.certificate())
 	c.inbox = make(chan report, inboxSize)
 	c.conns, c.knocks, c.doors = map[chain.Conn]*conn{}, 1, map[chain.Conn]*link.Link{}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"catenary/internal/answer"
+	"catenary/internal/chain"
 	"catenary/internal/client/exec"
 	"catenary/internal/client/probe"
 	"catenary/internal/endpoint"
@@ -25,11 +26,37 @@ const evaluationsMax = 8
 
 // self is what the probe cannot find out by itself.
 func (c *Client) self(at endpoint.Place) probe.Self {
-	s := probe.Self{ComputerName: c.cfg.Name, ComputerID: c.computerID.Load, Version: c.cfg.Version}
+	s := probe.Self{ComputerName: c.cfg.Name, ComputerID: c.computerID.Load, Version: c.cfg.Version, Folder: c.cfg.StateDir}
 	if c.cfg.Source.IsValid() {
 		s.Addresses = []netip.Addr{at.Addr.Addr()}
 	}
+	cache := c.cache
+	s.Status = func() probe.Status {
+		now := *c.standing.Load()
+		return probe.Status{
+			Address: at.Addr, Server: now.server, Back: now.back, Front: now.front,
+			Answered: c.answered.Load(), Cached: cache.len(), CacheMax: cacheMax,
+		}
+	}
 	return s
+}
+
+// A standing is where the client stands in its chain, for sensors to tell.
+type standing struct {
+	back, front probe.Peer
+	server      netip.AddrPort
+}
+
+// stand notes where the client stands after a step of the node.
+func (c *Client) stand() {
+	now := standing{peer(c.node.Neighbour(chain.Back)), peer(c.node.Neighbour(chain.Fore)), c.server}
+	if now != *c.standing.Load() {
+		c.standing.Store(&now)
+	}
+}
+
+func peer(p chain.Peer) probe.Peer {
+	return probe.Peer{Server: p == chain.Server, Addr: p.Place.Addr}
 }
 
 // name is the computer's name.
@@ -55,6 +82,7 @@ func (c *Client) evaluate(ctx context.Context, ef node.Evaluate) {
 			return
 		}
 		rows, counts := c.answer(ctx, ring, ef)
+		c.answered.Add(1)
 		c.tell(ctx, evaluated{node.Evaluated{
 			Question: ef.Letter.Question,
 			Rows:     answer.RowsOf(answer.ChainLimits, rows...),
@@ -116,7 +144,7 @@ func stopped(err error) bool {
 }
 
 func (c *Client) compute(ctx context.Context, def sensor.Sensor, params []string, limit time.Duration) ([][]string, error) {
-	if def.Native() {
+	if def.Native() && !exec.Has(def) {
 		return c.probe.Run(ctx, def.Name, params)
 	}
 	return exec.Sensor(ctx, def, params, limit)

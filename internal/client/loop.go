@@ -137,6 +137,7 @@ func (c *Client) step(ctx context.Context, ev node.Event) {
 			c.log.Warn(ef.Text, "question", ef.Question, "conn", ef.Conn, "because", ef.Err)
 		}
 	}
+	c.stand()
 }
 
 // send queues a message. A failure closes the link, and its reader reports it.

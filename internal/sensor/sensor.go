@@ -3,11 +3,12 @@
 //
 // It holds definitions, shared by the server (which parses and plans with
 // them) and the client (which computes them). Native sensors are computed by
-// the client's own code and are listed by [Builtin]; script sensors carry
-// their programs.
+// the client's own code, here and there by a script that is part of it, and
+// are listed by [Builtin]; script sensors carry their programs.
 package sensor
 
 import (
+	"slices"
 	"time"
 
 	"catenary/internal/answer"
@@ -23,7 +24,11 @@ type Sensor struct {
 	Columns     []Column // never empty; a single column bears the sensor's name
 	MaxAge      time.Duration
 	Platforms   []Platform // where it can be computed
-	Scripts     []Script   // empty for a native sensor
+	Scripts     []Script   // empty for a native sensor, except for a shipped one
+
+	// Shipped: every client has the sensor, with its scripts, in its own
+	// program. Its definition does not travel, and so neither does this.
+	Shipped bool
 
 	// Delimiter splits a script's output line into columns.
 	Delimiter string
@@ -77,18 +82,21 @@ type Script struct {
 	Source   string
 }
 
-// Native reports whether the client computes the sensor by its own code.
-func (s Sensor) Native() bool { return len(s.Scripts) == 0 }
+// Native reports whether clients compute the sensor by what they have: by
+// their own code or, on some platforms, by a script that came with it.
+func (s Sensor) Native() bool { return s.Shipped || len(s.Scripts) == 0 }
+
+// Script returns the sensor's script for a platform.
+func (s Sensor) Script(on Platform) (Script, bool) {
+	i := slices.IndexFunc(s.Scripts, func(sc Script) bool { return sc.Platform == on })
+	if i < 0 {
+		return Script{}, false
+	}
+	return s.Scripts[i], true
+}
 
 // Hash returns the sensor's number in the public API, a function of its name.
 func (s Sensor) Hash() uint32 { return Hash(s.Name) }
 
-// Hash is the low 32 bits of FNV-1a-64 over the UTF-8 name. Programs that
-// speak the public API know sensors by this number.
-func Hash(name string) uint32 {
-	h := uint32(0x84222325)
-	for i := range len(name) {
-		h = (h ^ uint32(name[i])) * 435
-	}
-	return h
-}
+// Hash is the number of that name in the public API.
+func Hash(name string) uint32 { return value.Digest(name) }

@@ -3,13 +3,18 @@ package exec
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"catenary/internal/fault"
 	"catenary/internal/sensor"
 )
+
+// Has reports whether a sensor is computed by a script on this platform.
+func Has(s sensor.Sensor) bool {
+	_, ok := s.Script(platform)
+	return ok
+}
 
 // Sensor computes a script sensor: it runs the sensor's script for this
 // platform and returns one []string per row, one text per column.
@@ -18,15 +23,15 @@ import (
 // code alone is no failure. A script that fails, complains and says nothing
 // is one.
 func Sensor(ctx context.Context, s sensor.Sensor, params []string, limit time.Duration) ([][]string, error) {
-	i := slices.IndexFunc(s.Scripts, func(sc sensor.Script) bool { return sc.Platform == platform })
-	if i < 0 {
+	script, ok := s.Script(platform)
+	if !ok {
 		return nil, fault.New(fault.NotFound, "the sensor has no script for %s", platform)
 	}
-	source, err := Fill(s.Scripts[i].Source, s.Parameters, params)
+	source, err := Fill(script.Source, s.Parameters, params)
 	if err != nil {
 		return nil, err
 	}
-	r, err := Run(ctx, Command{Language: s.Scripts[i].Language, Source: source, Limit: limit})
+	r, err := Run(ctx, Command{Language: script.Language, Source: source, Limit: limit})
 	if err != nil {
 		return nil, err
 	}

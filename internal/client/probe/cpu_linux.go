@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-func cpuModels(context.Context) ([]string, error) {
-	b, err := readSystem("/proc/cpuinfo")
+func cpuModels(_ context.Context, at tree) ([]string, error) {
+	b, err := at.read("proc/cpuinfo")
 	if err != nil {
 		return nil, err
 	}
@@ -20,8 +20,8 @@ func cpuModels(context.Context) ([]string, error) {
 	return models, nil
 }
 
-func cpuCount() (string, error) {
-	b, err := readSystem("/proc/cpuinfo")
+func cpuCount(at tree) (string, error) {
+	b, err := at.read("proc/cpuinfo")
 	if err != nil {
 		return "", err
 	}

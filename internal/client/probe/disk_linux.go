@@ -13,11 +13,12 @@ import (
 
 // A mount is one line of /proc/self/mountinfo (proc(5)).
 type mount struct {
-	device string // major:minor, the same for all mounts of one file system
-	root   string // which folder of the file system is mounted
-	point  string
-	kind   string
-	source string
+	device  string // major:minor, the same for all mounts of one file system
+	root    string // which folder of the file system is mounted
+	point   string
+	kind    string
+	source  string
+	options string // of the mount and of the file system
 }
 
 // fullMedia are kinds of file systems that are always full and say nothing by
@@ -28,45 +29,56 @@ var fullMedia = []string{"squashfs", "iso9660", "udf", "erofs", "cramfs"}
 // is no device file.
 var diskless = []string{"zfs", "btrfs", "bcachefs", "virtiofs"}
 
-func disks(ctx context.Context) ([][]string, error) {
-	b, err := readSystem("/proc/self/mountinfo")
+func disks(ctx context.Context, at tree) ([][]string, error) {
+	return diskRows(ctx, at, func(m mount, st unix.Statfs_t) []string {
+		if st.Blocks == 0 {
+			return nil
+		}
+		unit := uint64(st.Frsize)
+		return []string{
+			m.point, m.kind, size(st.Bavail * unit), size(st.Blocks * unit),
+			strconv.FormatUint(usedPercent(st.Blocks, st.Bfree, st.Bavail), 10),
+		}
+	})
+}
+
+func inodeUsage(ctx context.Context, at tree) ([][]string, error) {
+	return diskRows(ctx, at, func(m mount, st unix.Statfs_t) []string {
+		if st.Files == 0 { // it makes them as they are wanted
+			return nil
+		}
+		return []string{
+			m.point, strconv.FormatUint(st.Ffree, 10), strconv.FormatUint(st.Files, 10),
+			strconv.FormatUint(usedPercent(st.Files, st.Ffree, st.Ffree), 10),
+		}
+	})
+}
+
+// diskRows asks each local file system for its room and makes a row of it. A
+// file system that was taken away meanwhile has none.
+func diskRows(ctx context.Context, at tree, row func(mount, unix.Statfs_t) []string) ([][]string, error) {
+	b, err := at.read("proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
 	var rows [][]string
-	for _, m := range localDisks(mounts(string(b)), isFolder) {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("reading the disks stopped: %w", context.Cause(ctx))
-		}
-		row, err := diskRow(m)
-		if err != nil {
+	for _, m := range localDisks(mounts(string(b)), func(path string) bool { return isFolder(at.at(path)) }) {
+		if err := stoppedIf(ctx, "reading the disks"); err != nil {
 			return nil, err
 		}
-		if row != nil {
-			rows = append(rows, row)
+		var st unix.Statfs_t
+		err := unix.Statfs(at.at(m.point), &st)
+		if absent(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.point, err)
+		}
+		if r := row(m, st); r != nil {
+			rows = append(rows, r)
 		}
 	}
 	return rows, nil
-}
-
-// diskRow asks a file system for its room. It is nil for a file system that
-// has none or that was taken away meanwhile.
-func diskRow(m mount) ([]string, error) {
-	var st unix.Statfs_t
-	err := unix.Statfs(m.point, &st)
-	switch {
-	case absent(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", m.point, err)
-	case st.Blocks == 0:
-		return nil, nil
-	}
-	unit := uint64(st.Frsize)
-	return []string{
-		m.point, m.kind, size(st.Bavail * unit), size(st.Blocks * unit),
-		strconv.FormatUint(usedPercent(st.Blocks, st.Bfree, st.Bavail), 10),
-	}, nil
 }
 
 // usedPercent is the share that is used of what ordinary users could use,
@@ -120,25 +132,13 @@ func mounts(mountinfo string) []mount {
 		if !ok || len(h) < 6 || len(t) < 2 {
 			continue
 		}
-		all = append(all, mount{
-			device: h[2], root: unescape(h[3]), point: unescape(h[4]), kind: t[0], source: unescape(t[1]),
-		})
-	}
-	return all
-}
-
-// unescape reads the octal escapes that mountinfo has for blanks: \040.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+4 <= len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
+		m := mount{device: h[2], root: unescape(h[3]), point: unescape(h[4]), kind: t[0], source: unescape(t[1]), options: h[5]}
+		if len(t) > 2 {
+			if more := slices.DeleteFunc(strings.Split(t[2], ","), func(o string) bool { return o == "rw" || o == "ro" }); len(more) > 0 {
+				m.options += "," + strings.Join(more, ",")
 			}
 		}
-		b.WriteByte(s[i])
+		all = append(all, m)
 	}
-	return b.String()
+	return all
 }

@@ -41,6 +41,36 @@ const (
 	markUTF16BE = "\xfe\xff"
 )
 
+// fileFacts are told of files on every platform.
+func (p *Probe) fileFacts() map[string]fact {
+	return map[string]fact{
+		"File Exists":            ofPath(fileExists),
+		"File Hash":              p.fileHash(sha256Sum),
+		"File MD5 Hash":          p.fileHash(md5Sum),
+		"File SHA-1 Hash":        p.fileHash(sha1Sum),
+		"File Size":              ofPath(fileSize),
+		"File Modified":          ofPath(fileModified),
+		"File Type":              ofPath(fileType),
+		"File Details":           p.fileDetails(),
+		"Link Target":            ofPath(linkTarget),
+		"File Contents":          ofPath(fileContents),
+		"Last Lines":             pathAnd(1, lastLines),
+		"Matching Lines":         pathAnd(1, matchingLines),
+		"File Contains":          pathAnd(1, fileContains),
+		"INI Setting":            pathAnd(2, iniSetting),
+		"JSON Value":             pathAnd(1, jsonValue),
+		"Folder Contents":        ofPath(folderContents),
+		"Matching Files":         ofPath(matchingFiles),
+		"File Hashes":            ofPath(p.matchingHashes),
+		"Find Files":             pathAnd(1, findFiles),
+		"Find Files by Hash":     pathAnd(2, p.findByHash),
+		"Large Files":            pathAnd(1, largeFiles),
+		"Recently Changed Files": pathAnd(1, recentFiles),
+		"Folder Size":            ofPath(folderSize),
+		"Subfolder Sizes":        ofPath(subfolderSizes),
+	}
+}
+
 func fileExists(_ context.Context, path string) ([][]string, error) {
 	_, err := os.Stat(path)
 	switch {
@@ -71,24 +101,23 @@ func pathError(err error) error {
 	}
 }
 
+// passedOver reports whether err is about a file that is not there, is none, is
+// too long or may not be read: people's folders are full of those.
+func passedOver(err error) bool {
+	kind := fault.KindOf(err)
+	return absent(err) || kind == fault.Denied || kind == fault.Invalid || errors.Is(err, fs.ErrPermission)
+}
+
 func notRegular(path string) error {
 	return fault.New(fault.Invalid, "%s is not a regular file", path)
 }
 
 func fileContents(_ context.Context, path string) ([][]string, error) {
-	f, err := openRegular(path)
+	text, err := smallText(path, contentsMax)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, contentsMax+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > contentsMax {
-		return nil, tooLarge(contentsMax)
-	}
-	lines := splitLines(decodeText(b))
+	lines := splitLines(text)
 	if len(lines) > contentsLines {
 		return nil, fault.New(fault.Invalid, "the file has more than %d lines", contentsLines)
 	}
@@ -97,6 +126,29 @@ func fileContents(_ context.Context, path string) ([][]string, error) {
 		rows[i] = []string{strconv.Itoa(i + 1), line}
 	}
 	return rows, nil
+}
+
+// smallText reads a text file whole, if it is a regular one and not longer than
+// limit bytes.
+func smallText(path string, limit int64) (string, error) {
+	b, err := smallFile(path, limit)
+	return decodeText(b), err
+}
+
+func smallFile(path string, limit int64) ([]byte, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, tooLarge(limit)
+	}
+	return b, nil
 }
 
 // decodeText reads the bytes of a text file. Windows writes many of its own

@@ -227,7 +227,7 @@ func TestHashesAreRemembered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.sums.remember(id, "known")
+	p.sums.remember(summed{file: id}, "known")
 	if got := column(t, p, "File Hash", 0, path); got[0] != "known" {
 		t.Errorf("what is known is read again: %q", got)
 	}
@@ -249,8 +249,8 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 	for g := range 4 {
 		wg.Go(func() {
 			for i := range sumsMax {
-				s.remember(identity{device: uint64(g), inode: uint64(i)}, "x")
-				s.recall(identity{inode: uint64(i)})
+				s.remember(summed{file: identity{device: uint64(g), inode: uint64(i)}}, "x")
+				s.recall(summed{file: identity{inode: uint64(i)}})
 			}
 		})
 	}
@@ -258,7 +258,7 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 	if len(s.known) != sumsMax {
 		t.Errorf("%d hashes are known, want %d", len(s.known), sumsMax)
 	}
-	last := identity{device: 9}
+	last := summed{file: identity{device: 9}}
 	s.remember(last, "last")
 	if sum, ok := s.recall(last); !ok || sum != "last" || len(s.known) != sumsMax {
 		t.Errorf("%q, %t, %d", sum, ok, len(s.known))
@@ -277,10 +277,10 @@ func TestHashLimit(t *testing.T) {
 	// A file that grows while it is read is held to the same limit.
 	text := strings.Repeat("0123456789", hashBlock/4)
 	length := int64(len(text))
-	if got, err := sha256Of(t.Context(), strings.NewReader(text), length); err != nil || got != sum(text) {
+	if got, err := sumOf(t.Context(), strings.NewReader(text), sha256Sum, length); err != nil || got != sum(text) {
 		t.Errorf("exactly as large as may be: %s, %v", got, err)
 	}
-	if got, err := sha256Of(t.Context(), strings.NewReader(text), length-1); fault.KindOf(err) != fault.Invalid {
+	if got, err := sumOf(t.Context(), strings.NewReader(text), sha256Sum, length-1); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("a byte too many: %s, %v", got, err)
 	}
 }

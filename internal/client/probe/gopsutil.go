@@ -4,23 +4,14 @@ package probe
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/shirou/gopsutil/v4/cpu"
 	"github.com/shirou/gopsutil/v4/disk"
 	"github.com/shirou/gopsutil/v4/host"
 	"github.com/shirou/gopsutil/v4/mem"
-	"github.com/shirou/gopsutil/v4/net"
-	"github.com/shirou/gopsutil/v4/process"
-
-	"catenary/internal/fault"
 )
 
 func cpuArchitecture() (string, error) { return host.KernelArch() }
@@ -38,25 +29,60 @@ func uptime() (string, error) {
 	return span(time.Duration(seconds) * time.Second), err
 }
 
-func lastReboot() (string, error) {
+func lastReboot(tree) (string, error) {
 	seconds, err := host.BootTime()
 	return date(time.Unix(int64(seconds), 0)), err
 }
 
-func totalMemory() (string, error) {
-	m, err := mem.VirtualMemory()
-	if err != nil {
-		return "", err
+// memoryFacts are told of memory where gopsutil asks for it.
+func (p *Probe) memoryFacts() map[string]fact {
+	memory := func(f func(*mem.VirtualMemoryStat) string) fact {
+		return textOf(func(ctx context.Context) (string, error) {
+			m, err := mem.VirtualMemoryWithContext(ctx)
+			if err != nil {
+				return "", err
+			}
+			return f(m), nil
+		})
 	}
-	return size(m.Total), nil
+	swap := func(f func(*mem.SwapMemoryStat) uint64) fact {
+		return textOf(func(ctx context.Context) (string, error) {
+			m, err := mem.SwapMemoryWithContext(ctx)
+			if err != nil {
+				return "", err
+			}
+			return size(f(m)), nil
+		})
+	}
+	return map[string]fact{
+		"Total Memory":        memory(func(m *mem.VirtualMemoryStat) string { return size(m.Total) }),
+		"Free Memory":         memory(func(m *mem.VirtualMemoryStat) string { return size(m.Available) }),
+		"Used Memory Percent": memory(func(m *mem.VirtualMemoryStat) string { return wholePercent(m.Total-min(m.Available, m.Total), m.Total) }),
+		"Total Swap":          swap(func(m *mem.SwapMemoryStat) uint64 { return m.Total }),
+		"Free Swap":           swap(func(m *mem.SwapMemoryStat) uint64 { return m.Free }),
+	}
 }
 
-func freeMemory() (string, error) {
-	m, err := mem.VirtualMemory()
-	if err != nil {
-		return "", err
+// gopsutilFacts are told of the rest where gopsutil asks for it.
+func (p *Probe) gopsutilFacts() map[string]fact {
+	return map[string]fact{
+		"Kernel Version":       text(kernelVersion),
+		"Uptime":               text(uptime),
+		"Last Reboot":          p.textIn(lastReboot),
+		"CPU Architecture":     text(cpuArchitecture),
+		"CPU Model":            list(cpuModels),
+		"Number of CPUs":       text(func() (string, error) { return cpuCounts(true) }),
+		"CPU Cores":            text(func() (string, error) { return cpuCounts(false) }),
+		"CPU Speed":            textOf(cpuSpeed),
+		"Disk Free Space":      table(disks),
+		"Disk Activity":        table(diskActivity),
+		"Mounted File Systems": table(mountedFileSystems),
 	}
-	return size(m.Available), nil
+}
+
+func daysUp(tree) (string, error) {
+	seconds, err := host.Uptime()
+	return strconv.FormatUint(seconds/(24*60*60), 10), err
 }
 
 func cpuModels(ctx context.Context) ([]string, error) {
@@ -76,9 +102,42 @@ func cpuModels(ctx context.Context) ([]string, error) {
 	return models, nil
 }
 
-func cpuCount() (string, error) {
-	n, err := cpu.Counts(true)
+func cpuCounts(logical bool) (string, error) {
+	n, err := cpu.Counts(logical)
 	return strconv.Itoa(n), err
+}
+
+func cpuSpeed(ctx context.Context) (string, error) {
+	all, err := cpu.InfoWithContext(ctx)
+	if err != nil {
+		return "", err
+	}
+	highest := 0.0
+	for _, c := range all {
+		highest = max(highest, c.Mhz)
+	}
+	if highest == 0 {
+		return "", unknown("speed of the processors", "the system does not tell it")
+	}
+	return strconv.Itoa(int(highest + 0.5)), nil
+}
+
+func mountedFileSystems(ctx context.Context) ([][]string, error) {
+	all, err := disk.PartitionsWithContext(ctx, true)
+	var rows [][]string
+	for _, p := range all {
+		rows = append(rows, []string{p.Mountpoint, withoutUser(p.Device), p.Fstype, strings.Join(p.Opts, ",")})
+	}
+	return uniqueRows(rows), err
+}
+
+func diskActivity(ctx context.Context) ([][]string, error) {
+	all, err := disk.IOCountersWithContext(ctx)
+	var rows [][]string
+	for name, c := range all {
+		rows = append(rows, []string{name, size(c.ReadBytes), size(c.WriteBytes)})
+	}
+	return uniqueRows(rows), err
 }
 
 func disks(ctx context.Context) ([][]string, error) {
@@ -97,118 +156,4 @@ func disks(ctx context.Context) ([][]string, error) {
 		})
 	}
 	return rows, nil
-}
-
-func processNames(ctx context.Context) ([]string, error) {
-	all, err := process.ProcessesWithContext(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, p := range all {
-		name, err := p.NameWithContext(ctx)
-		if err == nil && name != "" { // else it ended meanwhile
-			names = append(names, name)
-		}
-	}
-	return names, ctx.Err()
-}
-
-func (p *Probe) processHashes(ctx context.Context) ([][]string, error) {
-	all, err := process.ProcessesWithContext(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var rows [][]string
-	for _, proc := range all {
-		name, err := proc.NameWithContext(ctx)
-		if err != nil || name == "" { // ended meanwhile
-			continue
-		}
-		file, err := proc.ExeWithContext(ctx)
-		if err != nil || file == "" { // protected by the system
-			rows = append(rows, []string{name, "", ""})
-			continue
-		}
-		sum, err := p.sums.of(ctx, file)
-		switch kind := fault.KindOf(err); {
-		case err == nil || errors.Is(err, os.ErrNotExist) || kind == fault.Denied || kind == fault.Invalid:
-			rows = append(rows, []string{name, file, sum})
-		default:
-			return nil, fmt.Errorf("the program of %s: %w", name, err)
-		}
-	}
-	slices.SortFunc(rows, slices.Compare)
-	return slices.CompactFunc(rows, slices.Equal), nil
-}
-
-func listeningPorts(ctx context.Context) ([][]string, error) {
-	return connections(ctx, func(c net.ConnectionStat, process, protocol string) []string {
-		if c.Status != "LISTEN" && (protocol != "UDP" || c.Raddr.Port != 0) {
-			return nil
-		}
-		return []string{process, protocol, address(c, c.Laddr), strconv.Itoa(int(c.Laddr.Port))}
-	})
-}
-
-func establishedConnections(ctx context.Context) ([][]string, error) {
-	return connections(ctx, func(c net.ConnectionStat, process, protocol string) []string {
-		if c.Status != "ESTABLISHED" && (protocol != "UDP" || c.Raddr.Port == 0) {
-			return nil
-		}
-		return []string{
-			process, protocol, address(c, c.Laddr), strconv.Itoa(int(c.Laddr.Port)),
-			address(c, c.Raddr), strconv.Itoa(int(c.Raddr.Port)),
-		}
-	})
-}
-
-// connections makes a row of each socket that row wants, each row once.
-func connections(ctx context.Context, row func(c net.ConnectionStat, process, protocol string) []string) ([][]string, error) {
-	all, err := net.ConnectionsWithContext(ctx, "inet")
-	if err != nil {
-		return nil, err
-	}
-	names := map[int32]string{}
-	var rows [][]string
-	for _, c := range all {
-		protocol := "TCP"
-		if c.Type == syscall.SOCK_DGRAM {
-			protocol = "UDP"
-		}
-		if _, known := names[c.Pid]; !known {
-			names[c.Pid] = processName(ctx, c.Pid)
-		}
-		if r := row(c, names[c.Pid], protocol); r != nil {
-			rows = append(rows, r)
-		}
-	}
-	slices.SortFunc(rows, slices.Compare)
-	return slices.CompactFunc(rows, slices.Equal), nil
-}
-
-// processName is empty for a process that ended or may not be looked at.
-func processName(ctx context.Context, pid int32) string {
-	p, err := process.NewProcessWithContext(ctx, pid)
-	if err != nil {
-		return ""
-	}
-	name, err := p.NameWithContext(ctx)
-	if err != nil {
-		return ""
-	}
-	return name
-}
-
-// address spells an address that stands for any as the other systems do.
-func address(c net.ConnectionStat, a net.Addr) string {
-	ip, _, _ := strings.Cut(a.IP, "%") // without the adapter that a local address is good for
-	switch {
-	case ip != "*" && ip != "":
-		return ip
-	case c.Family == syscall.AF_INET6:
-		return "::"
-	default:
-		return "0.0.0.0"
-	}
 }

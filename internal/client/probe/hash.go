@@ -2,10 +2,13 @@ package probe
 
 import (
 	"context"
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"sync"
 	"time"
@@ -28,14 +31,40 @@ type identity struct {
 	modified, changed int64 // nanoseconds since 1970
 }
 
+// A digest is a way to hash a file.
+type digest uint8
+
+const (
+	sha256Sum digest = iota
+	sha1Sum
+	md5Sum
+)
+
+func (d digest) new() hash.Hash {
+	switch d {
+	case sha1Sum:
+		return sha1.New()
+	case md5Sum:
+		return md5.New()
+	default:
+		return sha256.New()
+	}
+}
+
+// A summed is a state of a file and how it was hashed.
+type summed struct {
+	file identity
+	by   digest
+}
+
 // sums remembers the hashes of files, so that asking for the hashes of all
 // running programs does not read them all again.
 type sums struct {
 	mu    sync.Mutex // guards known
-	known map[identity]string
+	known map[summed]string
 }
 
-func (s *sums) recall(id identity) (string, bool) {
+func (s *sums) recall(id summed) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sum, ok := s.known[id]
@@ -43,11 +72,11 @@ func (s *sums) recall(id identity) (string, bool) {
 }
 
 // remember keeps a hash, in the place of an arbitrary other one if need be.
-func (s *sums) remember(id identity, sum string) {
+func (s *sums) remember(id summed, sum string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil {
-		s.known = make(map[identity]string)
+		s.known = make(map[summed]string)
 	}
 	for old := range s.known {
 		if len(s.known) < sumsMax {
@@ -58,8 +87,8 @@ func (s *sums) remember(id identity, sum string) {
 	s.known[id] = sum
 }
 
-// of returns the SHA-256 of the regular file at the path, in hex.
-func (s *sums) of(ctx context.Context, path string) (string, error) {
+// of returns the hash of the regular file at the path, in hex.
+func (s *sums) of(ctx context.Context, path string, by digest) (string, error) {
 	f, err := openRegular(path)
 	if err != nil {
 		return "", err
@@ -69,13 +98,13 @@ func (s *sums) of(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if sum, ok := s.recall(before); ok {
+	if sum, ok := s.recall(summed{before, by}); ok {
 		return sum, nil
 	}
 	if before.size > hashMax {
 		return "", tooLarge(hashMax)
 	}
-	sum, err := sha256Of(ctx, f, hashMax)
+	sum, err := sumOf(ctx, f, by, hashMax)
 	if err != nil {
 		return "", err
 	}
@@ -84,14 +113,14 @@ func (s *sums) of(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	if after == before && time.Since(time.Unix(0, max(after.modified, after.changed))) > settled {
-		s.remember(after, sum)
+		s.remember(summed{after, by}, sum)
 	}
 	return sum, nil
 }
 
-// sha256Of hashes what r has to give, if that is not more than limit bytes.
-func sha256Of(ctx context.Context, r io.Reader, limit int64) (string, error) {
-	h := sha256.New()
+// sumOf hashes what r has to give, if that is not more than limit bytes.
+func sumOf(ctx context.Context, r io.Reader, by digest, limit int64) (string, error) {
+	h := by.new()
 	block := make([]byte, hashBlock)
 	for total := int64(0); ; {
 		if err := ctx.Err(); err != nil {
@@ -115,10 +144,13 @@ func tooLarge(limit int64) error {
 	return fault.New(fault.Invalid, "the file has more than %d bytes", limit)
 }
 
-func (p *Probe) fileHash(ctx context.Context, path string) ([][]string, error) {
-	sum, err := p.sums.of(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	return [][]string{{sum}}, nil
+// fileHash is a fact of a file's hash.
+func (p *Probe) fileHash(by digest) fact {
+	return ofPath(func(ctx context.Context, path string) ([][]string, error) {
+		sum, err := p.sums.of(ctx, path, by)
+		if err != nil {
+			return nil, err
+		}
+		return [][]string{{sum}}, nil
+	})
 }

@@ -121,3 +121,92 @@ func adapters(context.Context) ([][]string, error) {
 	}
 	return rows, nil
 }
+
+// networkFacts are told of the network on every platform.
+func (p *Probe) networkFacts() map[string]fact {
+	return map[string]fact{
+		"IP Address":              list(p.addresses),
+		"IPv4 Address":            list(p.addressesOf(func(a netip.Addr) bool { return a.Is4() })),
+		"IPv6 Address":            list(p.addressesOf(func(a netip.Addr) bool { return a.Is6() && !a.IsLinkLocalUnicast() })),
+		"Network Addresses":       table(networkAddresses),
+		"Subnets":                 list(subnets),
+		"MAC Address":             list(hardwareAddresses),
+		"Network Adapters":        table(adapters),
+		"Hosts File":              p.tableIn(hostsFile),
+		"Default Gateway":         p.listIn(defaultGateways),
+		"DNS Servers":             p.listIn(nameServers),
+		"DNS Search Domains":      p.listIn(dnsSearch),
+		"Network Traffic":         p.tableIn(networkTraffic),
+		"Connection States":       p.tableIn(connectionStates),
+		"Listening Ports":         table(p.listeningPorts),
+		"Listening Port Details":  table(p.listeningDetails),
+		"Established Connections": table(p.establishedConnections),
+	}
+}
+
+// addressesOf are the machine's addresses of a kind.
+func (p *Probe) addressesOf(wanted func(netip.Addr) bool) func(context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) {
+		all, err := p.addresses(ctx)
+		var some []string
+		for _, text := range all {
+			if a, err := netip.ParseAddr(text); err == nil && wanted(a) {
+				some = append(some, text)
+			}
+		}
+		return some, err
+	}
+}
+
+// prefixes calls visit for every address of every adapter.
+func prefixes(visit func(adapter string, p netip.Prefix)) error {
+	all, err := net.Interfaces()
+	if err != nil {
+		return fmt.Errorf("the network adapters: %w", err)
+	}
+	for _, adapter := range all {
+		addresses, err := adapter.Addrs()
+		if err != nil {
+			return fmt.Errorf("the addresses of %s: %w", adapter.Name, err)
+		}
+		for _, a := range addresses {
+			if p, err := netip.ParsePrefix(a.String()); err == nil { // an adapter may have addresses of other families
+				visit(adapter.Name, p)
+			}
+		}
+	}
+	return nil
+}
+
+func networkAddresses(context.Context) ([][]string, error) {
+	var rows [][]string
+	err := prefixes(func(adapter string, p netip.Prefix) {
+		scope := "Global"
+		switch ip := p.Addr(); {
+		case ip.IsLoopback():
+			scope = "Host"
+		case ip.IsLinkLocalUnicast():
+			scope = "Link"
+		}
+		rows = append(rows, []string{adapter, p.Addr().WithZone("").String(), strconv.Itoa(p.Bits()), scope})
+	})
+	return uniqueRows(rows), err
+}
+
+func subnets(context.Context) ([]string, error) {
+	var texts []string
+	err := prefixes(func(_ string, p netip.Prefix) {
+		if ip := p.Addr(); !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
+			texts = append(texts, p.Masked().String())
+		}
+	})
+	return texts, err
+}
+
+func hostsFile(_ context.Context, at tree) ([][]string, error) {
+	text, err := smallText(at.at(hostsPath), hostsMax)
+	if absent(err) {
+		return nil, nil
+	}
+	return uniqueRows(parseHosts(text)), err
+}

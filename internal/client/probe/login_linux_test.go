@@ -85,7 +85,7 @@ func FuzzParseUtmp(f *testing.F) {
 			t.Fatalf("%d sessions in %d bytes", len(logins), len(b))
 		}
 		for _, l := range logins {
-			if l.user == "" || len(l.user) > utmpUserEnd-utmpUser || l.pid <= 0 {
+			if len(l.user) > utmpUserEnd-utmpUser || len(l.line) > utmpLineEnd-utmpLine || len(l.host) > utmpHostEnd-utmpUserEnd {
 				t.Fatalf("session %+v", l)
 			}
 		}

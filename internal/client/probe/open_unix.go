@@ -74,6 +74,23 @@ func (f *regular) Read(b []byte) (int, error) {
 	}
 }
 
+// ReadAt reads without moving where Read goes on.
+func (f *regular) ReadAt(b []byte, offset int64) (int, error) {
+	for done := 0; done < len(b); {
+		n, err := unix.Pread(f.fd, b[done:], offset+int64(done))
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return done, f.wrap("read", err)
+		case n == 0:
+			return done, io.EOF
+		default:
+			done += n
+		}
+	}
+	return len(b), nil
+}
+
 func (f *regular) Close() error { return unix.Close(f.fd) }
 
 func (f *regular) wrap(op string, err error) error {

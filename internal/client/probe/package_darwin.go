@@ -16,7 +16,7 @@ const (
 
 // applications returns the applications in the folders where the system and
 // people put them. Each is a folder that describes itself.
-func applications(ctx context.Context) ([][]string, error) {
+func applications(ctx context.Context, _ tree) ([][]string, error) {
 	var rows [][]string
 	for _, folder := range []string{"/Applications", "/System/Applications"} {
 		found, err := bundles(ctx, folder, bundleLevels)

@@ -22,15 +22,12 @@ var databases = []struct {
 	{"rpm", rpmPackages},
 }
 
-func applications(ctx context.Context) ([][]string, error) {
-	return applicationsBelow(ctx, "/")
-}
-
-func applicationsBelow(ctx context.Context, root string) ([][]string, error) {
+// applications tells what the package databases list.
+func applications(ctx context.Context, at tree) ([][]string, error) {
 	var rows [][]string
 	anywhere := false
 	for _, d := range databases {
-		all, found, err := d.read(ctx, root)
+		all, found, err := d.read(ctx, string(at))
 		if err != nil {
 			return nil, fmt.Errorf("the packages of %s: %w", d.source, err)
 		}
@@ -74,55 +71,87 @@ func dpkgPackages(_ context.Context, root string) (all []application, found bool
 	return all, found, nil
 }
 
-// parseStatus reads the paragraphs of a status file (deb-control(5)): lines of
-// "Field: value", where continued lines begin with a blank and so name no field
-// that is asked for here. A paragraph without a status counts as installed if
-// the caller says so.
+// A debPackage is a paragraph of dpkg's status file.
+type debPackage struct {
+	application
+	want, flag, state  string // what is wanted, whether all is well, and how it is
+	kilobytes, section string
+	conffiles          []string // settings that came with it
+}
+
+// installed reports whether the package's files are there. Packages that only
+// wait for others to take notice are installed.
+func (p debPackage) installed() bool {
+	switch p.state {
+	case "installed", "triggers-awaited", "triggers-pending":
+		return true
+	}
+	return false
+}
+
+// parseStatus returns what a status file lists as installed. A paragraph
+// without a status counts as installed if the caller says so.
 func parseStatus(text string, installed bool) []application {
 	var all []application
-	var a application
-	here := installed
-	end := func() {
-		if here && a.name != "" && a.version != "" {
-			all = append(all, a)
+	for _, p := range parsePackages(text) {
+		if (p.installed() || p.state == "" && installed) && p.version != "" {
+			all = append(all, p.application)
 		}
-		a, here = application{}, installed
+	}
+	return all
+}
+
+// parsePackages reads paragraphs of packages (deb-control(5)): lines of "Field:
+// value", where a line that begins with a blank goes on with the field above.
+func parsePackages(text string) []debPackage {
+	var all []debPackage
+	var p debPackage
+	field := ""
+	end := func() {
+		if p.name != "" {
+			all = append(all, p)
+		}
+		p, field = debPackage{}, ""
 	}
 	for line := range strings.Lines(text) {
 		if strings.TrimSpace(line) == "" {
 			end()
 			continue
 		}
-		field, v, ok := strings.Cut(line, ":")
+		if line[0] == ' ' || line[0] == '\t' {
+			if f := strings.Fields(line); field == "conffiles" && len(f) > 0 {
+				p.conffiles = append(p.conffiles, f[0])
+			}
+			continue
+		}
+		name, v, ok := strings.Cut(line, ":")
 		if !ok {
 			continue
 		}
-		switch v = strings.TrimSpace(v); strings.ToLower(field) {
-		case "package":
-			a.name = v
-		case "version":
-			a.version = v
-		case "architecture":
-			a.architecture = v
-		case "status":
-			here = statusInstalled(v)
-		}
+		field = strings.ToLower(name)
+		p.take(field, strings.TrimSpace(v))
 	}
 	end()
 	return all
 }
 
-// statusInstalled reads a package's status: what is wanted, whether all is
-// well, and the state, which alone counts here. Packages that only wait for
-// others to take notice are installed.
-func statusInstalled(v string) bool {
-	words := strings.Fields(v)
-	if len(words) != 3 {
-		return false
+func (p *debPackage) take(field, v string) {
+	switch field {
+	case "package":
+		p.name = v
+	case "version":
+		p.version = v
+	case "architecture":
+		p.architecture = v
+	case "installed-size":
+		p.kilobytes = v
+	case "section":
+		p.section = v
+	case "status":
+		if words := strings.Fields(v); len(words) == 3 {
+			p.want, p.flag, p.state = words[0], words[1], words[2]
+		} else {
+			p.state = "unknown"
+		}
 	}
-	switch words[2] {
-	case "installed", "triggers-awaited", "triggers-pending":
-		return true
-	}
-	return false
 }

@@ -79,13 +79,13 @@ func FuzzParseStatus(f *testing.F) {
 
 func TestApplicationsOfSeveralDatabases(t *testing.T) {
 	root := t.TempDir()
-	if _, err := applicationsBelow(t.Context(), root); fault.KindOf(err) != fault.NotFound {
+	if _, err := applications(t.Context(), tree(root)); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("a machine without a database: %v", err)
 	}
 	write(t, filepath.Join(root, "var/lib/dpkg/status"), statusFile)
 	write(t, filepath.Join(root, "var/lib/dpkg/status.d/base"), "Package: base-files\nVersion: 12.4\nArchitecture: amd64\n")
 	write(t, filepath.Join(root, "var/lib/dpkg/status.d/base.md5sums"), "Package: no\nVersion: 1\n")
-	got, err := applicationsBelow(t.Context(), root)
+	got, err := applications(t.Context(), tree(root))
 	want := [][]string{
 		{"adduser", "3.134", "all", "dpkg"}, {"base-files", "12.4", "amd64", "dpkg"}, {"last", "1.0", "", "dpkg"},
 		{"waiting", "1:2.0-1~deb12u1", "amd64", "dpkg"},
@@ -94,7 +94,7 @@ func TestApplicationsOfSeveralDatabases(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	write(t, filepath.Join(root, "var/lib/rpm/Packages"), "this is no database")
-	if rows, err := applicationsBelow(t.Context(), root); fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "rpm") {
+	if rows, err := applications(t.Context(), tree(root)); fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "rpm") {
 		t.Errorf("half an answer is no answer: %q, %v", rows, err)
 	}
 }

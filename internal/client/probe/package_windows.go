@@ -11,7 +11,7 @@ import (
 
 // applications returns what installers have written down for all users, those
 // of 64-bit programs and those of 32-bit ones.
-func applications(ctx context.Context) ([][]string, error) {
+func applications(ctx context.Context, _ tree) ([][]string, error) {
 	const path = `SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall`
 	var rows [][]string
 	for _, view := range []struct {

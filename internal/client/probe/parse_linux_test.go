@@ -3,9 +3,11 @@ package probe
 import (
 	"encoding/binary"
 	"net/netip"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSystemName(t *testing.T) {
@@ -82,15 +84,21 @@ func TestCPUInfo(t *testing.T) {
 func TestParseStat(t *testing.T) {
 	const rest = " S 1 2 3 4 5 %d 7 8 9 10 11 12 13 14 15 16 17 0 123456 18 19 20"
 	line := func(head, flags string) []byte { return []byte(head + strings.Replace(rest, "%d", flags, 1)) }
+	is := func(pid int, name string, kernel bool) process {
+		return process{
+			pid: pid, parent: 1, name: name, kernel: kernel, state: "Sleeping", threads: 17, ticks: 123456,
+			cpu: 230 * time.Millisecond, resident: 19 * uint64(os.Getpagesize()),
+		}
+	}
 	for _, c := range []struct {
 		line []byte
 		want process
 		ok   bool
 	}{
-		{line("17 (bash)", "4194304"), process{17, "bash", false, 123456}, true},
-		{line("2 (kthreadd)", "2129984"), process{2, "kthreadd", true, 123456}, true},
-		{line("9 (a) b (c))", "0"), process{9, "a) b (c)", false, 123456}, true},
-		{line("9 ()", "0"), process{9, "", false, 123456}, true},
+		{line("17 (bash)", "4194304"), is(17, "bash", false), true},
+		{line("2 (kthreadd)", "2129984"), is(2, "kthreadd", true), true},
+		{line("9 (a) b (c))", "0"), is(9, "a) b (c)", false), true},
+		{line("9 ()", "0"), is(9, "", false), true},
 		{line("x (bash)", "0"), process{}, false},
 		{line("9 (bash)", "y"), process{}, false},
 		{[]byte("9 (bash) S 1"), process{}, false},

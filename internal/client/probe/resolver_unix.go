@@ -13,8 +13,15 @@ import (
 // its own file.
 const stub = "127.0.0.53"
 
-func nameServers(context.Context) ([]string, error) {
-	return nameServersIn("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+const hostsPath = "etc/hosts"
+
+func nameServers(_ context.Context, at tree) ([]string, error) {
+	return nameServersIn(at.at("etc/resolv.conf"), at.at("run/systemd/resolve/resolv.conf"))
+}
+
+func dnsSearch(_ context.Context, at tree) ([]string, error) {
+	text, err := at.text("etc/resolv.conf")
+	return searchDomains(text), err
 }
 
 func nameServersIn(conf, upstream string) ([]string, error) {

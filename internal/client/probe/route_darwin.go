@@ -9,7 +9,7 @@ import (
 
 // defaultGateways asks the kernel for its routes. The addresses of a message
 // stand in the order of the RTAX constants: destination, gateway, mask.
-func defaultGateways(context.Context) ([]string, error) {
+func defaultGateways(context.Context, tree) ([]string, error) {
 	table, err := syscall.RouteRIB(syscall.NET_RT_DUMP, 0)
 	if err != nil {
 		return nil, fmt.Errorf("the routes: %w", err)

@@ -15,12 +15,12 @@ const (
 	routeGateway = 0x2
 )
 
-func defaultGateways(context.Context) ([]string, error) {
-	v4, err := readSystem("/proc/net/route")
+func defaultGateways(_ context.Context, at tree) ([]string, error) {
+	v4, err := at.read("proc/net/route")
 	if err != nil && !absent(err) {
 		return nil, err
 	}
-	v6, err := readSystem("/proc/net/ipv6_route")
+	v6, err := at.read("proc/net/ipv6_route")
 	if err != nil && !absent(err) {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 // how much room they need and the question itself they can become more.
 const adaptersTries = 3
 
-func defaultGateways(context.Context) ([]string, error) {
+func defaultGateways(context.Context, tree) ([]string, error) {
 	first, err := windowsAdapters()
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func defaultGateways(context.Context) ([]string, error) {
 	return found, nil
 }
 
-func nameServers(context.Context) ([]string, error) {
+func nameServers(context.Context, tree) ([]string, error) {
 	first, err := windowsAdapters()
 	if err != nil {
 		return nil, err

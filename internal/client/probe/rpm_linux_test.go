@@ -59,7 +59,7 @@ func TestPackagesAreWhatRPMSays(t *testing.T) {
 	root, database := rpmRoot(t)
 	before := tool(t, "ls", "-A", database)
 	theirs := tool(t, "rpm", "--dbpath", database, "-qa", "--qf", `%{NAME} %{EVR} %{ARCH}\n`)
-	rows, err := applicationsBelow(t.Context(), root)
+	rows, err := applications(t.Context(), tree(root))
 	if err != nil {
 		t.Fatal(err)
 	}

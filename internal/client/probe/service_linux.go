@@ -27,8 +27,8 @@ const (
 // services asks the manager that is there. Nothing is started for it: systemd
 // shows a service's processes as a control group of the service's name, OpenRC
 // keeps links to what it started, and start scripts leave process files.
-func services(context.Context) ([][]string, error) {
-	return servicesBelow("/")
+func services(_ context.Context, at tree) ([][]string, error) {
+	return servicesBelow(string(at))
 }
 
 func servicesBelow(root string) ([][]string, error) {
@@ -52,30 +52,12 @@ func servicesBelow(root string) ([][]string, error) {
 	}
 }
 
-func isFolder(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
 func managed(names []string, manager string) [][]string {
 	var rows [][]string
 	for _, name := range names {
 		rows = append(rows, []string{name, manager})
 	}
 	return rows
-}
-
-// entries returns the names in a folder, sorted. A folder that is gone has none.
-func entries(folder string) ([]string, error) {
-	found, err := os.ReadDir(folder)
-	if err != nil && !absent(err) {
-		return nil, pathError(err)
-	}
-	var names []string
-	for _, e := range found {
-		names = append(names, e.Name())
-	}
-	return names, nil
 }
 
 func unitRows(tree string) ([][]string, error) {
@@ -197,7 +179,7 @@ func lives(root, file string, boot time.Time) bool {
 	if err != nil {
 		return false
 	}
-	started := boot.Add(time.Duration(p.started) * (time.Second / ticks))
+	started := boot.Add(time.Duration(p.ticks) * (time.Second / ticks))
 	return !started.After(info.ModTime().Add(pidFileDelay))
 }
 

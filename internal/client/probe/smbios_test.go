@@ -2,6 +2,7 @@ package probe
 
 import (
 	"encoding/binary"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestParseSMBIOS(t *testing.T) {
 	system := structure(smbiosSystem, append([]byte{2, 1}, make([]byte, 21)...), "Model 9", " Maker Inc. ")
 	chassis := structure(smbiosChassis, []byte{0, 0x80 | 10, 0})
 	end := structure(smbiosEnd, nil)
-	whole := machine{"Maker Inc.", "Model 9", 10}
+	whole := machine{manufacturer: "Maker Inc.", product: "Model 9", chassis: 10}
 	for _, c := range []struct {
 		name  string
 		table []byte
@@ -35,13 +36,13 @@ func TestParseSMBIOS(t *testing.T) {
 		{"whole", slices.Concat(bios, system, chassis, end), whole},
 		{"the first of several counts", slices.Concat(system, chassis, structure(smbiosSystem, []byte{1, 1}, "Other"), end), whole},
 		{"no end", slices.Concat(bios, system, chassis), whole},
-		{"what follows the end", slices.Concat(system, end, chassis), machine{"Maker Inc.", "Model 9", 0}},
+		{"what follows the end", slices.Concat(system, end, chassis), machine{manufacturer: "Maker Inc.", product: "Model 9"}},
 		{"texts that are not there", structure(smbiosSystem, []byte{3, 0}, "x"), machine{}},
-		{"cut", slices.Concat(system, chassis[:6]), machine{"Maker Inc.", "Model 9", 0}},
+		{"cut", slices.Concat(system, chassis[:6]), machine{manufacturer: "Maker Inc.", product: "Model 9"}},
 		{"too short a length", []byte{smbiosSystem, 3, 0, 0, 0, 0}, machine{}},
 		{"empty", nil, machine{}},
 	} {
-		if got := parseSMBIOS(c.table); got != c.want {
+		if got := parseSMBIOS(c.table); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -33,40 +31,64 @@ const (
 	stateListening   = 10
 )
 
-func listeningPorts(ctx context.Context) ([][]string, error) {
-	waiting, err := sockets(func(s socket) bool {
-		return s.state == stateListening || s.protocol == "UDP" && s.state == stateClosed
-	})
-	if err != nil {
-		return nil, err
-	}
-	return socketRows(ctx, waiting, func(s socket, process string) []string {
-		return []string{process, s.protocol, s.local.Addr().String(), port(s.local)}
+// listens reports whether a socket waits for connections or datagrams.
+func (s socket) listens() bool {
+	return s.state == stateListening || s.protocol == "UDP" && s.state == stateClosed
+}
+
+func (p *Probe) listeningPorts(ctx context.Context) ([][]string, error) {
+	return p.socketRows(ctx, socket.listens, func(s socket, owner process) []string {
+		return []string{owner.name, s.protocol, s.local.Addr().String(), port(s.local)}
 	})
 }
 
-func establishedConnections(ctx context.Context) ([][]string, error) {
-	connected, err := sockets(func(s socket) bool { return s.state == stateEstablished })
-	if err != nil {
-		return nil, err
-	}
-	return socketRows(ctx, connected, func(s socket, process string) []string {
+func (p *Probe) listeningDetails(ctx context.Context) ([][]string, error) {
+	names := p.userNames()
+	return p.socketRows(ctx, socket.listens, func(s socket, owner process) []string {
+		pid, user, path := "", "", ""
+		if owner.pid != 0 {
+			pid, user = strconv.Itoa(owner.pid), names.of(owner.user)
+			path, _ = os.Readlink(p.root.at("proc/" + pid + "/exe")) // empty where it may not be seen
+		}
+		return []string{owner.name, pid, user, path, s.protocol, s.local.Addr().String(), port(s.local)}
+	})
+}
+
+func (p *Probe) establishedConnections(ctx context.Context) ([][]string, error) {
+	return p.socketRows(ctx, func(s socket) bool { return s.state == stateEstablished }, func(s socket, owner process) []string {
 		return []string{
-			process, s.protocol, s.local.Addr().String(), port(s.local), s.remote.Addr().String(), port(s.remote),
+			owner.name, s.protocol, s.local.Addr().String(), port(s.local), s.remote.Addr().String(), port(s.remote),
 		}
 	})
+}
+
+// tcpStates are names for the states of TCP, by the kernel's numbers.
+var tcpStates = [...]string{
+	1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT", 7: "CLOSE", 8: "CLOSE_WAIT",
+	9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING", 12: "SYN_RECV",
+}
+
+func connectionStates(_ context.Context, at tree) ([][]string, error) {
+	counts := map[string]int{}
+	_, err := sockets(at, func(s socket) bool {
+		if s.protocol == "TCP" && int(s.state) < len(tcpStates) {
+			counts[tcpStates[s.state]]++
+		}
+		return false
+	})
+	return countRows(counts), err
 }
 
 func port(a netip.AddrPort) string { return strconv.Itoa(int(a.Port())) }
 
 // sockets returns the sockets of this machine that are wanted. A kernel
 // without IPv6 has no tables for it.
-func sockets(wanted func(socket) bool) ([]socket, error) {
+func sockets(at tree, wanted func(socket) bool) ([]socket, error) {
 	var all []socket
 	for _, t := range []struct{ protocol, file string }{
-		{"TCP", "/proc/net/tcp"}, {"TCP", "/proc/net/tcp6"}, {"UDP", "/proc/net/udp"}, {"UDP", "/proc/net/udp6"},
+		{"TCP", "proc/net/tcp"}, {"TCP", "proc/net/tcp6"}, {"UDP", "proc/net/udp"}, {"UDP", "proc/net/udp6"},
 	} {
-		b, err := readSystem(t.file)
+		b, err := at.read(t.file)
 		if absent(err) {
 			continue
 		}
@@ -140,9 +162,15 @@ func parseEnd(s string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), ok
 }
 
-// socketRows makes a row of each socket, each row once.
-func socketRows(ctx context.Context, all []socket, row func(s socket, process string) []string) ([][]string, error) {
-	owners, err := socketOwners(ctx, all)
+// socketRows makes a row of each socket that is wanted, each row once. The
+// owner of a socket that nobody has, or nobody whom we may see, is the zero
+// process.
+func (p *Probe) socketRows(ctx context.Context, wanted func(socket) bool, row func(s socket, owner process) []string) ([][]string, error) {
+	all, err := sockets(p.root, wanted)
+	if err != nil {
+		return nil, err
+	}
+	owners, err := p.socketOwners(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -150,60 +178,44 @@ func socketRows(ctx context.Context, all []socket, row func(s socket, process st
 	for _, s := range all {
 		rows = append(rows, row(s, owners[s.inode]))
 	}
-	slices.SortFunc(rows, slices.Compare)
-	return slices.CompactFunc(rows, slices.Equal), nil
+	return uniqueRows(rows), nil
 }
 
-// socketOwners names the process that holds each of the sockets. Of several
-// processes it is the one with the smallest number, which mostly made it.
-func socketOwners(ctx context.Context, all []socket) (map[uint64]string, error) {
-	owners := map[uint64]string{}
-	pending := map[uint64]bool{} // sockets whose owner is still looked for
-	for _, s := range all {
-		if s.inode != 0 { // 0: closed by its process, kept by the kernel
-			pending[s.inode] = true
+// socketOwners tells the process that holds each socket of this machine. Of
+// several processes it is the one with the smallest number, which mostly made
+// it.
+func (p *Probe) socketOwners(ctx context.Context) (map[uint64]process, error) {
+	return p.owners.get(p.keep, func() (map[uint64]process, error) {
+		all, err := p.processes(ctx)
+		if err != nil {
+			return nil, err
 		}
-	}
-	if len(pending) == 0 {
+		owners := map[uint64]process{}
+		for _, proc := range all {
+			if proc.kernel {
+				continue
+			}
+			if err := stoppedIf(ctx, "reading the sockets"); err != nil {
+				return nil, err
+			}
+			mine, err := socketsOf(p.root, proc.pid)
+			if err != nil {
+				return nil, err
+			}
+			for _, inode := range mine {
+				if _, taken := owners[inode]; !taken {
+					owners[inode] = proc
+				}
+			}
+		}
 		return owners, nil
-	}
-	candidates, err := pids("/proc")
-	if err != nil {
-		return nil, err
-	}
-	for _, pid := range candidates {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("reading the sockets stopped: %w", context.Cause(ctx))
-		}
-		mine, err := socketsOf(pid, pending)
-		if err != nil {
-			return nil, err
-		}
-		if len(mine) == 0 {
-			continue
-		}
-		p, err := readProcess("/proc", pid)
-		if gone(err) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, inode := range mine {
-			owners[inode] = p.name
-			delete(pending, inode)
-		}
-		if len(pending) == 0 {
-			break
-		}
-	}
-	return owners, nil
+	})
 }
 
-// socketsOf returns which of the wanted sockets a process has open. It has
-// none if it ended or may not be looked into.
-func socketsOf(pid int, wanted map[uint64]bool) ([]uint64, error) {
-	folder, err := os.Open("/proc/" + strconv.Itoa(pid) + "/fd")
+// socketsOf returns the sockets that a process has open. It has none if it
+// ended or may not be looked into.
+func socketsOf(at tree, pid int) ([]uint64, error) {
+	folder, err := os.Open(at.at("proc/" + strconv.Itoa(pid) + "/fd"))
 	if gone(err) || errors.Is(err, os.ErrPermission) {
 		return nil, nil
 	}
@@ -225,12 +237,11 @@ func socketsOf(pid int, wanted map[uint64]bool) ([]uint64, error) {
 		if err != nil { // closed meanwhile
 			continue
 		}
-		if inode, ok := socketInode(string(link[:n])); ok && wanted[inode] {
+		if inode, ok := socketInode(string(link[:n])); ok {
 			mine = append(mine, inode)
 		}
 	}
-	slices.SortFunc(mine, cmp.Compare[uint64])
-	return slices.Compact(mine), nil
+	return mine, nil
 }
 
 // socketInode reads what a link of an open file says if it is a socket.

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/shirou/gopsutil/v4/host"
 	"golang.org/x/sys/unix"
 
-	"catenary/internal/fault"
 	"catenary/internal/sensor"
 )
 
@@ -41,12 +41,5 @@ func isVirtual() (string, error) {
 	return yesNo(guest != 0), err
 }
 
-func chassisType() (string, error)  { return "", elsewhere("chassis type") }
-func manufacturer() (string, error) { return "", elsewhere("manufacturer") }
-
-func services(context.Context) ([][]string, error) { return nil, elsewhere("running services") }
-
-// elsewhere is the error for a fact that other platforms tell.
-func elsewhere(what string) error {
-	return fault.New(fault.NotFound, "the %s cannot be determined on %s", what, platform)
-}
+// unixDate writes a moment that is counted in seconds.
+func unixDate(seconds int64) string { return date(time.Unix(seconds, 0)) }

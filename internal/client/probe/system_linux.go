@@ -1,10 +1,8 @@
 package probe
 
 import (
-	"bytes"
+	"context"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,42 +14,20 @@ import (
 
 const platform = sensor.Linux
 
-// kernelFileMax bounds how much of a file below /proc, /sys or /etc is read,
-// in bytes. The largest are the tables of sockets, 150 bytes a socket.
-const kernelFileMax = 64 << 20
-
-// readSystem reads one of the system's own files whole.
-func readSystem(path string) ([]byte, error) {
-	f, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(io.LimitReader(f, kernelFileMax+1)); err != nil {
-		return nil, err
-	}
-	if b.Len() > kernelFileMax {
-		return nil, fmt.Errorf("%s: %w", path, tooLarge(kernelFileMax))
-	}
-	return b.Bytes(), nil
-}
-
-// readLine reads a file of one line, as /sys has for each of its facts.
-func readLine(path string) (string, error) {
-	b, err := readSystem(path)
-	return strings.TrimRight(string(b), "\x00\r\n\t "), err
-}
-
-func operatingSystem() (string, error) {
-	b, err := readSystem("/etc/os-release")
-	if absent(err) {
-		b, err = readSystem("/usr/lib/os-release")
-	}
+func operatingSystem(at tree) (string, error) {
+	text, err := osRelease(at)
 	if err != nil {
 		return "", err
 	}
-	return systemName(string(b))
+	return systemName(text)
+}
+
+func osRelease(at tree) (string, error) {
+	b, err := at.read("etc/os-release")
+	if absent(err) {
+		b, err = at.read("usr/lib/os-release")
+	}
+	return string(b), err
 }
 
 // systemName reads the name for people from an os-release file (freedesktop's
@@ -65,38 +41,6 @@ func systemName(release string) (string, error) {
 		return name, nil
 	}
 	return "", unknown("operating system", "os-release has no name")
-}
-
-// assignments reads lines of the form KEY=value, where the value may be quoted
-// as in a shell. Lines of other forms are passed over, the last of several
-// with one key counts.
-func assignments(text string) map[string]string {
-	fields := map[string]string{}
-	for line := range strings.Lines(text) {
-		key, v, ok := strings.Cut(strings.TrimSpace(line), "=")
-		if ok && key != "" && !strings.HasPrefix(key, "#") && !strings.ContainsAny(key, " \t") {
-			fields[key] = unquote(v)
-		}
-	}
-	return fields
-}
-
-// unquote takes a shell's quotes and backslashes off a single word.
-func unquote(s string) string {
-	if len(s) >= 2 && s[0] == '\'' && s[len(s)-1] == '\'' {
-		return s[1 : len(s)-1]
-	}
-	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
-		s = s[1 : len(s)-1]
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) {
-			i++
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 func kernelVersion() (string, error) {
@@ -123,12 +67,18 @@ func uptime() (string, error) {
 	return span(time.Duration(info.Uptime) * time.Second), nil
 }
 
-func lastReboot() (string, error) {
-	t, err := bootTime("/proc/stat")
+func lastReboot(at tree) (string, error) {
+	t, err := bootTime(at.at("proc/stat"))
 	if err != nil {
 		return "", err
 	}
 	return date(t), nil
+}
+
+// daysUp counts whole days since the start.
+func daysUp(at tree) (string, error) {
+	t, err := bootTime(at.at("proc/stat"))
+	return strconv.Itoa(int(time.Since(t).Hours() / 24)), err
 }
 
 // bootTime reads when the system was started from the kernel's statistics,
@@ -150,19 +100,53 @@ func bootTime(stat string) (time.Time, error) {
 	return time.Time{}, unknown("time of the last reboot", stat+" does not tell it")
 }
 
-func totalMemory() (string, error) { return memory("MemTotal") }
-func freeMemory() (string, error)  { return memory("MemAvailable") }
+// memory is a fact of a field of /proc/meminfo.
+func (p *Probe) memory(field string) fact {
+	return p.textIn(func(at tree) (string, error) {
+		bytes, err := memoryField(at, field)
+		return size(bytes), err
+	})
+}
 
-func memory(field string) (string, error) {
-	b, err := readSystem("/proc/meminfo")
+func memoryField(at tree, field string) (bytes uint64, err error) {
+	b, err := at.read("proc/meminfo")
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	kilobytes, ok := meminfo(string(b), field)
 	if !ok {
-		return "", unknown("memory", "/proc/meminfo has no "+field)
+		return 0, unknown("memory", "/proc/meminfo has no "+field)
 	}
-	return size(kilobytes << 10), nil
+	return kilobytes << 10, nil
+}
+
+func usedMemoryPercent(at tree) (string, error) {
+	total, err := memoryField(at, "MemTotal")
+	if err != nil {
+		return "", err
+	}
+	free, err := memoryField(at, "MemAvailable")
+	if err != nil {
+		return "", err
+	}
+	return wholePercent(total-min(free, total), total), nil
+}
+
+// memoryUsage tells all of /proc/meminfo that is a size and not of the address
+// space.
+func memoryUsage(_ context.Context, at tree) ([][]string, error) {
+	b, err := at.read("proc/meminfo")
+	if err != nil {
+		return nil, err
+	}
+	var rows [][]string
+	for line := range strings.Lines(string(b)) {
+		name, _, _ := strings.Cut(line, ":")
+		if kilobytes, ok := meminfo(line, name); ok && !strings.HasPrefix(name, "Vmalloc") && !strings.HasPrefix(name, "DirectMap") {
+			rows = append(rows, []string{name, size(kilobytes << 10)})
+		}
+	}
+	return rows, nil
 }
 
 // meminfo finds a field of /proc/meminfo, in units of 1,024 bytes.
@@ -179,24 +163,24 @@ func meminfo(text, field string) (kilobytes uint64, ok bool) {
 
 // isVirtual asks the processor first: a hypervisor shows itself to its guests
 // by a feature bit on x86 and by a device tree node elsewhere.
-func isVirtual() (string, error) {
-	b, err := readSystem("/proc/cpuinfo")
+func isVirtual(at tree) (string, error) {
+	b, err := at.read("proc/cpuinfo")
 	if err != nil {
 		return "", err
 	}
 	if cpuFlag(string(b), "hypervisor") {
 		return yesNo(true), nil
 	}
-	for _, sign := range []string{"/proc/device-tree/hypervisor", "/sys/hypervisor/type"} {
-		if _, err := os.Stat(sign); err == nil {
+	for _, sign := range []string{"proc/device-tree/hypervisor", "sys/hypervisor/type"} {
+		if at.has(sign) {
 			return yesNo(true), nil
 		}
 	}
-	vendor, err := readLine(dmi + "sys_vendor")
+	vendor, err := at.line(dmiFolder + "sys_vendor")
 	if err != nil && !absent(err) {
 		return "", err
 	}
-	product, err := readLine(dmi + "product_name")
+	product, err := at.line(dmiFolder + "product_name")
 	if err != nil && !absent(err) {
 		return "", err
 	}

@@ -94,22 +94,6 @@ func chassisType() (string, error) {
 	return chassisName(int(m.chassis))
 }
 
-func manufacturer() (string, error) {
-	m, err := firmware()
-	if err == nil && m.manufacturer == "" {
-		err = unknown("manufacturer", "the firmware does not tell it")
-	}
-	return m.manufacturer, err
-}
-
-func model() (string, error) {
-	m, err := firmware()
-	if err == nil && m.product == "" {
-		err = unknown("model", "the firmware does not tell it")
-	}
-	return m.product, err
-}
-
 func isVirtual() (string, error) {
 	m, err := firmware()
 	return yesNo(virtualHardware(m.manufacturer, m.product)), err

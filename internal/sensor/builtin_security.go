@@ -1,0 +1,121 @@
+package sensor
+
+import "catenary/internal/value"
+
+const categorySecurity = "Security"
+
+func securitySensors() []Sensor {
+	const category = categorySecurity
+	return []Sensor{
+		on(single(category, "Secure Boot", value.String, ageRare,
+			"Enabled or Disabled: whether the firmware starts only what is signed; Setup Mode while it takes new keys."), Linux, Windows),
+		scripted(on(several(category, "TPM", ageFixed,
+			"Trusted platform modules and their version.",
+			text("Device"), version("Version"), text("State")), Linux), Windows),
+		scripted(on(several(category, "Encrypted Volumes", ageNetwork,
+			"Volumes and how they are encrypted. On Linux those that are open now, and those that are set up to be.",
+			text("Volume"), text("Kind"), text("State"), text("On")), Linux), Windows, Mac),
+		on(several(category, "SSH Server Settings", ageRare,
+			"The settings of the SSH server as its files have them. Where several set the same, the first counts; settings below Match are marked with their condition.",
+			text("Setting"), text("Value"), text("Condition")), Linux, Mac),
+		on(of(single(category, "SSH Server Setting", value.String, ageRare,
+			"What the SSH server's files say of one setting outside Match."),
+			Parameter{Key: "setting", Label: "Setting", Help: "The setting's name in any letter case: PermitRootLogin"}), Linux, Mac),
+		on(several(category, "SSH Host Keys", ageRare,
+			"The keys by which the SSH server shows who it is.",
+			text("Type"), number("Bits"), text("Fingerprint"), text("File")), Linux, Mac),
+		on(several(category, "PAM Rules", ageRare,
+			"How each service checks who logs in (PAM).",
+			text("Service"), text("Type"), text("Control"), text("Module"), text("Arguments")), Linux, Mac),
+		on(several(category, "Login Banner", ageRare,
+			"What people read before they log in.",
+			text("Where"), text("Text")), Linux, Windows),
+		on(several(category, "Log Forwarding", ageRare,
+			"Other machines to which the system's log is sent.",
+			text("Selector"), text("Target"), text("Protocol"), text("File")), Linux),
+		on(several(category, "Boot Loader Password", ageRare,
+			"Whether the boot loader asks for a password before it lets its entries be changed.",
+			text("Boot Loader"), text("Password")), Linux),
+		on(single(category, "FIPS Mode", value.String, ageRare,
+			"True if the system allows only algorithms that FIPS 140 allows, else False."), Linux, Windows),
+		scriptedOnly(several(category, "Antivirus Products", ageNetwork,
+			"Products that have told Windows that they watch over it.",
+			text("Product"), text("State"), text("Signatures")), Windows),
+		on(single(category, "User Account Control", value.String, ageRare,
+			"How Windows asks before a program gets an administrator's rights: Off, Never Asks, or for what it asks."), Windows),
+		on(single(category, "Remote Desktop", value.String, ageNetwork,
+			"Enabled or Disabled: whether Windows lets people log in from other machines."), Windows),
+		on(of(several(category, "Registry Value", ageLive,
+			"A value of the registry, by the full path of its key.",
+			text("Value"), text("Type")),
+			Parameter{Key: "key", Label: "Key", Help: `The key's full path: HKEY_LOCAL_MACHINE\SOFTWARE\…; HKLM and such will do`},
+			Parameter{Key: "name", Label: "Name", Help: "The value's name; empty for the key's own"}), Windows),
+		scriptedOnly(single(category, "System Integrity Protection", value.String, ageRare,
+			"Enabled or Disabled: whether macOS keeps its own files from its administrators."), Mac),
+		scriptedOnly(single(category, "Gatekeeper", value.String, ageRare,
+			"Enabled or Disabled: whether macOS runs only programs that are signed."), Mac),
+	}
+}
+
+func kernelSecuritySensors() []Sensor {
+	const category = categorySecurity
+	return []Sensor{
+		on(several(category, "SELinux State", ageNetwork,
+			"Whether SELinux enforces its policy now, and what is set up for the next start.",
+			text("Mode"), text("Configured"), text("Policy")), Linux),
+		on(single(category, "AppArmor State", value.String, ageNetwork,
+			"Enabled or Disabled: whether the kernel has AppArmor switched on."), Linux),
+		on(several(category, "AppArmor Profiles", ageNetwork,
+			"Profiles that AppArmor has loaded, and what they do.",
+			text("Profile"), text("Mode")), Linux),
+		on(single(category, "Security Modules", value.String, ageRare,
+			"Security modules that are active in the kernel."), Linux),
+		on(single(category, "Kernel Lockdown", value.String, ageRare,
+			"How far the kernel keeps even its master from itself: none, integrity, confidentiality."), Linux),
+		on(several(category, "CPU Vulnerabilities", ageRare,
+			"Faults of the processors that let programs see others' data, and what the kernel does about each.",
+			text("Vulnerability"), text("State")), Linux),
+		on(several(category, "Kernel Hardening", ageNetwork,
+			"Parameters of the kernel by which attacks are made harder. A parameter that this kernel lacks is left out.",
+			text("Parameter"), text("Value")), Linux),
+		on(several(category, "Unsigned Kernel Modules", ageNetwork,
+			"Loaded modules that taint the kernel: unsigned, built outside its tree, staging or proprietary.",
+			text("Module"), text("Taint")), Linux),
+		on(several(category, "Blocked Kernel Modules", ageRare,
+			"Modules that may not be loaded, or not by themselves.",
+			text("Module"), text("How"), text("File")), Linux),
+		on(several(category, "Audit State", ageNetwork,
+			"Whether the kernel's audit is on, who takes what it records, and how many rules are set up in files.",
+			text("Enabled"), number("Daemon PID"), number("Lost"), number("Rules Configured")), Linux),
+		on(several(category, "Audit Rules", ageRare,
+			"Rules of the kernel's audit, as files set them up.",
+			text("Rule"), text("File")), Linux),
+		on(several(category, "eBPF Programs", ageNetwork,
+			"Programs that were loaded into the kernel.",
+			number("ID"), text("Kind"), text("Name"), text("Tag"), date("Loaded")), Linux),
+		on(several(category, "Preloaded Libraries", ageNetwork,
+			"Libraries that are put in front of those of programs, and by what: /etc/ld.so.preload or the environment of a process.",
+			text("Library"), text("By")), Linux),
+	}
+}
+
+func secretSensors() []Sensor {
+	const category = categorySecurity
+	return []Sensor{
+		of(several(category, "Certificates", ageNetwork,
+			"X.509 certificates in files whose paths match a pattern, PEM or DER, at most 1,000.",
+			text("Path"), text("Subject"), text("Issuer"), date("Not After"), number("Days Left"), text("SHA-256")), globParameter),
+		scripted(on(several(category, "Trusted Root Certificates", ageRare,
+			"Authorities that the system trusts.",
+			text("Subject"), date("Not After"), text("SHA-256")), Linux), Windows),
+		on(several(category, "Sensitive File Permissions", ageNetwork,
+			"Whose the files are that must be nobody else's, and who may do what with them.",
+			text("Path"), text("Owner"), text("Group"), text("Mode")), Linux, Mac),
+		on(several(category, "Trust Files", ageNetwork,
+			"Files that let others in without a password, or keep passwords in the clear: .rhosts, .shosts, .netrc, .pgpass and their kin.",
+			text("Path"), text("Owner"), text("Mode")), Linux, Mac),
+		on(several(category, "Writable Path Folders", ageNetwork,
+			"Folders of the master's search path, or above one, that others may write to.",
+			text("Folder"), text("Owner"), text("Mode")), Linux, Mac),
+	}
+}

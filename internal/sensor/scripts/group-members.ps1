@@ -1,0 +1,2 @@
+$group = Given '||group||'
+Get-LocalGroupMember -Name $group | ForEach-Object { Say $_.Name }

@@ -1,0 +1,1 @@
+/usr/bin/defaults read /Library/Preferences/com.apple.loginwindow lastUserName
