@@ -37,7 +37,7 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(cli.UsageError)
-	root.AddCommand(serverCommand(), demoCommand(), labCommand(), simCommand())
+	root.AddCommand(serverCommand(), demoCommand(), labCommand(), simCommand(), dbCommand())
 	root.AddCommand(cli.Commands()...)
 	cli.Group(root)
 	return root

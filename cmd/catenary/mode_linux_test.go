@@ -139,7 +139,7 @@ func startModes(t *testing.T, clients int) (*relay, *running, string) {
 // asks asks and waits until so many machines have answered.
 func (s *running) asks(t *testing.T, text string, machines int) uint64 {
 	t.Helper()
-	q, err := question.Parse(text, s.Catalogue())
+	q, err := question.Parse(text, s.Catalogue(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -144,12 +144,17 @@ type running struct {
 
 func (r *relay) startServer(dir string) *running {
 	r.t.Helper()
+	return r.startServerOn(dir, "", slog.New(slog.DiscardHandler))
+}
+
+func (r *relay) startServerOn(dir, database string, log *slog.Logger) *running {
+	r.t.Helper()
 	quick := wire.Intervals{
 		NormalMin: 100 * time.Millisecond, NormalMax: 300 * time.Millisecond, InitialMin: time.Hour, InitialMax: time.Hour,
 	}
 	s, err := server.New(r.t.Context(), server.Config{
-		DataDir: dir, Listen: "127.0.0.1:0", Servers: []string{r.tcp.Addr().String()}, Intervals: quick, Version: "test",
-	}, slog.New(slog.DiscardHandler))
+		DataDir: dir, Database: database, Listen: "127.0.0.1:0", Servers: []string{r.tcp.Addr().String()}, Intervals: quick, Version: "test",
+	}, log)
 	if err != nil {
 		r.t.Fatal(err)
 	}

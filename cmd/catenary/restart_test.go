@@ -25,6 +25,7 @@ type loneServer struct {
 	t       *testing.T
 	dir     string
 	listen  string
+	flags   []string // more of them
 	api     string
 	log     *os.File
 	process *exec.Cmd
@@ -59,7 +60,7 @@ func (s *loneServer) start() (a demo.Announcement) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.process = exec.Command(program, "server", "--announce", "--data-dir", s.dir, "--listen", s.listen, "--api", s.api)
+	s.process = exec.Command(program, append([]string{"server", "--announce", "--data-dir", s.dir, "--listen", s.listen, "--api", s.api}, s.flags...)...)
 	s.process.Stderr = s.log
 	out, err := s.process.StdoutPipe()
 	if err == nil {

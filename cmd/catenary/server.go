@@ -44,15 +44,16 @@ func serverCommand() *cobra.Command {
 with a random password (in initial-password in the data folder), and
 catenary-init.dat, which lets clients in.`,
 		Example: `  catenary server --data-dir /var/lib/catenary --server catenary.example.org:17472
+  catenary server --data-dir /var/lib/catenary --database postgres://catenary@db.example.org/catenary
   catenary server bundle --data-dir /var/lib/catenary --uses 500 --expires 48h > catenary-init.dat`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Version = programVersion()
+			o.Version, o.Database = programVersion(), databaseAddress(o.Config)
 			return runServer(cmd.Context(), o, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.DataDir, "data-dir", "/var/lib/catenary", "folder for keys and database")
+	databaseFlags(f, &o.Config)
 	f.StringVar(&o.Listen, "listen", ":17472", "address for clients")
 	f.StringVar(&o.api, "api", ":443", "address of the API (HTTPS)")
 	f.StringSliceVar(&o.Servers, "server", nil, "host:port that new clients are told to dial (default: --listen, or this machine's name)")
@@ -155,7 +156,7 @@ func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener
 		return err
 	}
 	web := api.NewServer(api.Handler(engine{s}, s.Store(), api.Options{
-		Version: o.Version, Log: log, Metrics: s.Metrics(),
+		Version: o.Version, Log: log, Metrics: s.Metrics(), Shelves: s.Shelves(),
 	}), &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{*cert}})
 	web.BaseContext = func(net.Listener) context.Context { return ctx }
 	web.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
@@ -181,7 +182,7 @@ func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener
 			return err
 		}
 	}
-	log.Info("API served", "url", a.API)
+	log.Info("API served", "url", a.API, "database", s.Store().Name())
 	err = s.Run(ctx)
 	cancel()
 	parts.Wait()
@@ -209,7 +210,10 @@ func apiHosts(url string) []string {
 type engine struct{ *server.Server }
 
 func (e engine) Ask(ctx context.Context, a api.Asking) (uint64, error) {
-	return e.Server.Ask(ctx, server.Asking{Question: a.Question, Life: a.Expire, ComputerID: a.ComputerID, UserID: a.UserID})
+	return e.Server.Ask(ctx, server.Asking{
+		Question: a.Question, Life: a.Expire, ComputerID: a.ComputerID, UserID: a.UserID,
+		Groups: a.Groups, Rights: a.Rights, Context: a.Context,
+	})
 }
 
 func (e engine) CreateSensor(ctx context.Context, d sensor.Sensor) (store.Sensor, error) {
@@ -262,7 +266,7 @@ func bundleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			db, err := store.Open(cmd.Context(), filepath.Join(cfg.DataDir, "catenary.db"))
+			db, err := store.Open(cmd.Context(), databaseAddress(cfg))
 			if err != nil {
 				return err
 			}
@@ -280,7 +284,7 @@ func bundleCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&cfg.DataDir, "data-dir", "/var/lib/catenary", "folder for keys and database")
+	databaseFlags(f, &cfg)
 	f.StringSliceVar(&cfg.Servers, "server", nil, "host:port that clients are told to dial")
 	f.IntVar(&uses, "uses", 1000, "how many machines it enrols")
 	f.DurationVar(&expires, "expires", 7*24*time.Hour, "how long it enrols machines")

@@ -111,6 +111,7 @@ func (h *hub) except(a *store.Account, lan netip.Prefix, slots answer.Set, outco
 type again struct {
 	asked
 	letter dispatch.Question
+	found  []store.Finding // before the server ended
 }
 
 // takeUp looks at the questions that were open when the server ended: it closes
@@ -149,7 +150,11 @@ func (s *Server) takeUp(ctx context.Context, now time.Time) ([]again, error) {
 			continue
 		}
 		s.log.Info("question is asked again: it was open when the server ended", "question", q.ID, "number", letter.ID)
-		list = append(list, again{asked{q.ID, q.Issued, repeated + 1}, letter})
+		found, _, err := s.store.Findings(ctx, q.ID, 0, findingsMax)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, again{asked{q.ID, q.Issued, repeated + 1}, letter, found})
 	}
 	return list, nil
 }
@@ -160,11 +165,14 @@ func (s *Server) repeat(ctx context.Context, q store.Question, now time.Time) (d
 	if err != nil {
 		return dispatch.Question{}, err
 	}
+	if err := sendable(q.Plan); err != nil {
+		return dispatch.Question{}, err
+	}
 	number, err := s.store.RepeatQuestion(ctx, q.ID, now)
 	if err != nil {
 		return dispatch.Question{}, err
 	}
-	return s.letter(number, now, q.Expires.Sub(now), p, q.Plan)
+	return s.letter(number, now, q.Expires.Sub(now), p, q.Plan), nil
 }
 
 // closeCutOff closes a question with the answer that was kept when the server

@@ -178,6 +178,11 @@ func TestAccount(t *testing.T) {
 			if w.close.question != 7 || w.close.result.Question != 7 || w.close.account.Counts.Answered != 1 || len(w.close.account.Exceptions) != 8 {
 				t.Errorf("closes %+v", w.close)
 			}
+			if len(r.live) == 0 {
+				t.Error("a question is forgotten before it is kept")
+			}
+			r.isWritten(w.close.number)
+			r.tidy(r.now.Add(12 * time.Minute))
 			if len(r.live)+len(r.numbers) > 0 {
 				t.Errorf("%d questions and %d numbers stay", len(r.live), len(r.numbers))
 			}
@@ -279,7 +284,7 @@ func TestAwaited(t *testing.T) {
 
 func (s *site) asks(t *testing.T, text string, life time.Duration) uint64 {
 	t.Helper()
-	q, err := question.Parse(text, s.Catalogue())
+	q, err := question.Parse(text, s.Catalogue(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,11 @@ type Asking struct {
 	Life       time.Duration // how long clients may answer
 	ComputerID bool          // one row per machine
 	UserID     int64
+	// Groups knows the computer groups that the conditions name; nil: none.
+	Groups question.Groups
+	// Rights says which machines the user may ask at all, and Context which the
+	// question is about besides what it says itself; nil: every machine.
+	Rights, Context question.Condition
 }
 
 const (
@@ -34,6 +39,10 @@ const (
 
 	sensorLimit = 60 * time.Second // a sensor that takes longer is stopped
 	lifeMin     = 10 * time.Second // a shorter life than a question needs to travel
+
+	// planMax bounds a plan, in bytes: its letter and the seal add less than the
+	// difference.
+	planMax = wire.SealedMax - 256
 )
 
 // Catalogue holds the sensors as of now.
@@ -48,12 +57,18 @@ func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 	p, err := plan.Compile(a.Question, c.catalogue, plan.Options{
 		ComputerID: a.ComputerID,
 		Definition: func(d sensor.Sensor) []byte { return c.signed[d.Name] },
+		Groups:     a.Groups, Rights: a.Rights, Context: a.Context,
 	})
 	if err != nil {
 		return 0, err
 	}
-	now := time.Now().Truncate(time.Millisecond)
 	encoded := p.Append(nil)
+	if err := sendable(encoded); err != nil {
+		return 0, err
+	}
+	// What is on record is asked, also if who asks hangs up just now.
+	ctx = context.WithoutCancel(ctx)
+	now := time.Now().Truncate(time.Millisecond)
 	id, err := s.store.CreateQuestion(ctx, store.Question{
 		Text: p.Text, UserID: a.UserID, Plan: encoded, ComputerID: a.ComputerID,
 		Issued: now, Expires: now.Add(a.Life),
@@ -61,16 +76,23 @@ func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	q, err := s.letter(id, now, a.Life, p, encoded)
-	if err != nil {
-		return 0, err
-	}
+	q := s.letter(id, now, a.Life, p, encoded)
 	s.metrics.asked.Inc()
 	return id, s.do(ctx, func(h *hub) { h.ask(time.Now(), q, asked{id: id, issued: now}) })
 }
 
-// letter signs a question for the clients under a number of its own.
-func (s *Server) letter(number uint64, now time.Time, life time.Duration, p plan.Plan, encoded []byte) (dispatch.Question, error) {
+// sendable reports whether a plan fits in a message. It is asked before the
+// question is on record: what is on record and never asked would stay open.
+func sendable(encoded []byte) error {
+	if len(encoded) > planMax {
+		return fault.New(fault.Invalid, "the question and its scripts have %d bytes; the limit is %d", len(encoded), planMax)
+	}
+	return nil
+}
+
+// letter signs a question for the clients under a number of its own. Its plan is
+// sendable.
+func (s *Server) letter(number uint64, now time.Time, life time.Duration, p plan.Plan, encoded []byte) dispatch.Question {
 	letter := wire.Letter{
 		Question: number, Issued: now, Life: life, Hold: holdNative, Limit: min(sensorLimit, life),
 		Key: s.keys.RowKey, Plan: encoded, Mode: p.Mode(s.Catalogue()),
@@ -78,14 +100,11 @@ func (s *Server) letter(number uint64, now time.Time, life time.Duration, p plan
 	if slices.ContainsFunc(p.Sensors, func(u plan.Use) bool { return len(u.Definition) > 0 }) {
 		letter.Hold = holdScript
 	}
-	sealed := s.keys.Sign(seal.Question, letter.Append(nil))
-	if len(sealed) > wire.SealedMax {
-		return dispatch.Question{}, fault.New(fault.Invalid, "the question and its scripts have %d bytes; the limit is %d", len(sealed), wire.SealedMax)
-	}
 	return dispatch.Question{
-		ID: number, Sealed: sealed, Issued: now, Expires: now.Add(life), Limit: letter.Limit,
+		ID: number, Sealed: s.keys.Sign(seal.Question, letter.Append(nil)),
+		Issued: now, Expires: now.Add(life), Limit: letter.Limit,
 		Mode: letter.Mode, Plan: sha256.Sum256(encoded),
-	}, nil
+	}
 }
 
 // Result is the answer so far of a live question, or the last one of a closed

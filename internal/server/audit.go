@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"math"
@@ -26,103 +25,7 @@ const (
 	auditOneIn = 100
 	// auditAfter is how long after it was asked: until then answers pass.
 	auditAfter = 5 * time.Second
-
-	findingsMax = 1000 // of all questions; the oldest go
-	accusedMax  = 16   // clients, and suspects, that one finding names
 )
-
-// A Kind is what was found.
-type Kind uint8
-
-// The kinds of findings. The last three an audit finds.
-const (
-	ForgedBox   Kind = iota + 1 // a box is not its machine's, or the server does not know the key
-	AlteredSums                 // rows and counts are not those that machines vouch for
-	WrongMode                   // a machine's answer is not in a box, or in one that nobody asked for
-	ForgedRow                   // a row does not have its hash
-	MissingRow                  // a counted machine has given a row that is not there
-	LowCount                    // a row counts fewer than have given it
-	NotCounted                  // a machine has answered, and nothing brings it
-)
-
-var kindNames = [...]string{"", "forged box", "altered sums", "wrong mode", "forged row", "missing row", "low count", "not counted"}
-
-func (k Kind) String() string { return kindNames[k] }
-
-// A Finding is a sign that an answer was tampered with on its way. Some have an
-// honest cause; docs/trust.md says which.
-type Finding struct {
-	Kind     Kind
-	Question uint64 // as those know it who asked
-	LAN      netip.Prefix
-	Clients  []endpoint.ID // whose answers are concerned, as far as that is known
-	// Suspects have passed these answers on, or are the last who have: the
-	// clients in front, nearest first, and leaders.
-	Suspects []endpoint.ID
-	First    time.Time
-	Times    int
-	Because  error // an example; may be nil
-}
-
-// Findings returns what was found about a question, since the server started.
-func (s *Server) Findings(ctx context.Context, question uint64) (list []Finding, err error) {
-	err = s.do(ctx, func(h *hub) {
-		for _, f := range h.findings {
-			if f.Question == question {
-				x := *f
-				x.Clients, x.Suspects = slices.Clone(f.Clients), slices.Clone(f.Suspects)
-				list = append(list, x)
-			}
-		}
-	})
-	return list, err
-}
-
-// found notes a finding. Of one kind there is one for a question and LAN.
-func (h *hub) found(now time.Time, q *live, f Finding) {
-	h.metrics.violations.WithLabelValues(f.Kind.String()).Inc()
-	f.Question, f.First = q.id, now
-	for _, id := range f.Clients {
-		f.Suspects = append(f.Suspects, h.inFront(id)...)
-	}
-	i := slices.IndexFunc(h.findings, func(x *Finding) bool {
-		return x.Question == f.Question && x.LAN == f.LAN && x.Kind == f.Kind
-	})
-	if i < 0 {
-		if len(h.findings) == findingsMax {
-			h.findings = slices.Delete(h.findings, 0, 1)
-		}
-		i = len(h.findings)
-		h.findings = append(h.findings, &Finding{Kind: f.Kind, Question: f.Question, LAN: f.LAN, First: now, Because: f.Because})
-		h.log.Warn("an answer may have been tampered with", "question", f.Question, "kind", f.Kind, "lan", f.LAN,
-			"clients", f.Clients, "suspects", f.Suspects, "because", f.Because)
-	}
-	x := h.findings[i]
-	x.Times++
-	x.Clients, x.Suspects = accused(x.Clients, f.Clients), accused(x.Suspects, f.Suspects)
-}
-
-// accused adds clients to a list, each once, as far as there is room.
-func accused(list, more []endpoint.ID) []endpoint.ID {
-	for _, id := range more {
-		if len(list) < accusedMax && !id.Zero() && !slices.Contains(list, id) {
-			list = append(list, id)
-		}
-	}
-	return list
-}
-
-// inFront are the clients in front of one, as far as they have said so.
-func (h *hub) inFront(id endpoint.ID) (list []endpoint.ID) {
-	for c := h.clients[id]; c != nil && c.status.Forward.Kind == endpoint.Peer && len(list) < accusedMax; {
-		id = c.status.Forward.Peer
-		list = append(list, id)
-		c = h.clients[id]
-	}
-	return list
-}
-
-// ---- the audit ----
 
 // An audit of one question asks some clients for what they have answered, past
 // their peers. Who that is only the server knows, and says it to nobody but
@@ -256,7 +159,7 @@ func (h *hub) takeEvidence(now time.Time, c *machine, e wire.Evidence) {
 	}
 	if kind != 0 {
 		outcome = "disagrees"
-		h.found(now, q, Finding{Kind: kind, LAN: c.seat.LAN, Clients: []endpoint.ID{c.status.ID}, Suspects: h.forwardLeaders(c.seat.LAN)})
+		h.found(now, q, sign{kind: kind, lan: c.seat.LAN, clients: []endpoint.ID{c.status.ID}, suspects: h.forwardLeaders(c.seat.LAN)})
 	}
 	h.metrics.audits.WithLabelValues(outcome).Inc()
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"catenary/internal/endpoint"
@@ -12,46 +13,21 @@ import (
 )
 
 // A writing is what goes to the database behind the hub's back: registrations,
-// the end of a question, or the end of history.
+// findings, the end of a question, or the end of history.
 type writing struct {
-	touches []store.Touch
-	close   closing
-	forget  time.Time // questions closed before then; zero: none
+	touches  []store.Touch
+	close    closing
+	forget   time.Time // questions closed before then; zero: none
+	findings []store.Finding
 }
 
 type closing struct {
-	question uint64 // 0: none
+	question uint64 // as those know it who asked; 0: none
+	number   uint64 // on the desk
 	at       time.Time
 	result   tally.Result
 	account  store.Account
 	open     bool // the answer is only kept: the question is asked again when the server is back
-}
-
-// writeTimeout bounds one writing. A database that takes longer is in trouble,
-// which the log then says.
-const writeTimeout = 30 * time.Second
-
-// write is the goroutine that writes behind, until the channel is closed.
-func (s *Server) write() {
-	for w := range s.written {
-		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout) // outlives Run's: nothing is lost at the end
-		if len(w.touches) > 0 {
-			if err := s.store.TouchClients(ctx, w.touches); err != nil {
-				s.log.Error("registrations not kept", "count", len(w.touches), "because", err)
-			}
-		}
-		if w.close.question != 0 {
-			if err := s.closeQuestion(ctx, w.close); err != nil {
-				s.log.Error("question's result not kept", "question", w.close.question, "because", err)
-			}
-		}
-		if !w.forget.IsZero() {
-			if _, err := s.store.DeleteQuestions(ctx, w.forget); err != nil {
-				s.log.Error("old questions not removed", "because", err)
-			}
-		}
-		cancel()
-	}
 }
 
 func (s *Server) closeQuestion(ctx context.Context, c closing) error {
@@ -84,23 +60,39 @@ func (s *Server) kept(ctx context.Context, id uint64) (r tally.Result, err error
 
 // closing is the end of a question on the desk.
 func (h *hub) closing(now time.Time, number uint64, q *live) closing {
-	return closing{question: q.id, at: now, result: h.count(number, q), account: h.account(number, q)}
+	return closing{question: q.id, number: number, at: now, result: h.count(number, q), account: h.account(number, q)}
 }
 
-// writeBehind hands over to the writer, unless it is busy: the hub then comes
-// again later.
-func (h *hub) writeBehind(w writing) bool {
-	select {
-	case h.written <- w:
-		return true
-	default:
+// writeBehind hands over to the writer, unless others wait for it already: the
+// hub then comes again later, and what changes meanwhile is written once.
+func (h *hub) writeBehind(make func() writing) bool {
+	if len(h.written) > 0 { // nobody else fills it
 		return false
+	}
+	h.written <- make()
+	return true
+}
+
+// end closes a question and hands its answer over, unless so many others wait
+// that the hub has to come again.
+func (h *hub) end(now time.Time, number uint64, q *live) {
+	h.desk.Close(number)
+	if len(h.written) < cap(h.written) {
+		h.written <- writing{close: h.closing(now, number, q)}
+		q.closed = true
+	}
+}
+
+// isWritten notes that a question's end is in the database, or never will be.
+func (h *hub) isWritten(number uint64) {
+	if q := h.live[number]; q != nil {
+		q.written = true
 	}
 }
 
 // writeTouches hands the registrations since the last time to the writer.
 func (h *hub) writeTouches() {
-	if len(h.touched) > 0 && h.writeBehind(writing{touches: h.touches()}) {
+	if len(h.touched) > 0 && h.writeBehind(func() writing { return writing{touches: h.touches()} }) {
 		clear(h.touched)
 	}
 }
@@ -113,6 +105,24 @@ func (h *hub) touches() []store.Touch {
 	return out
 }
 
+// writeFindings hands what was found since the last time to the writer.
+func (h *hub) writeFindings() {
+	if len(h.unwritten) > 0 && h.writeBehind(func() writing { return writing{findings: h.newFindings()} }) {
+		clear(h.unwritten)
+	}
+}
+
+// newFindings are those that are not written down as they are, in the order in
+// which they were first found.
+func (h *hub) newFindings() []store.Finding {
+	out := make([]store.Finding, 0, len(h.unwritten))
+	for f := range h.unwritten {
+		out = append(out, copied(f))
+	}
+	slices.SortFunc(out, func(a, b store.Finding) int { return a.First.Compare(b.First) })
+	return out
+}
+
 func (c *machine) touch() store.Touch {
 	return store.Touch{
 		ID: c.status.ID, Name: c.status.Name, Registered: c.status.Registered,
@@ -122,7 +132,7 @@ func (c *machine) touch() store.Touch {
 
 // flush hands everything that is left to the writer when the server stops.
 func (h *hub) flush() {
-	h.written <- writing{touches: h.touches()}
+	h.written <- writing{touches: h.touches(), findings: h.newFindings()}
 	now := time.Now()
 	for id, q := range h.live {
 		if q.closed {

@@ -31,13 +31,14 @@ type hub struct {
 	live      map[uint64]*live            // questions on the desk
 	numbers   map[uint64]uint64           // their numbers there, by those that users know
 	listed    []*machine                  // the registered ones in order, as of the last list
+	lastList  statusList
 	leaders   map[dispatch.Line]*leader
 	lines     dispatch.Line // last number given to a leader
 	began     time.Time
 	touched   map[endpoint.ID]bool
 	nextWrite time.Time
 	forgotten time.Time // until when closed questions were removed
-	findings  []*Finding
+	unwritten map[*store.Finding]bool
 }
 
 // A machine is what the hub knows of an enrolled client.
@@ -59,8 +60,11 @@ type live struct {
 	issued  time.Time // under its present number
 	expires time.Time
 	changed chan struct{} // closed, and renewed, when the tally changes
-	closed  bool          // handed to the writer; kept until that is surely done
+	closed  bool          // handed to the writer
+	written bool          // the database has the answer
 	audit   *audit        // nil unless the answer is merged
+
+	findings []*store.Finding
 }
 
 // A leader is a connection of a chain's end.
@@ -77,6 +81,7 @@ type leader struct {
 const (
 	tidyEvery  = time.Second     // how often what is too old is looked for
 	writeEvery = 2 * time.Second // how often registrations are written behind
+	lingers    = time.Minute     // how long a closed question stays on the desk: late answers find it
 	historyFor = 7 * 24 * time.Hour
 	forgetEach = time.Hour // how often what is older is removed
 )
@@ -90,6 +95,8 @@ func newHub(s *Server, r *roster.Roster, highest uint64, enrolled []store.Client
 		numbers: map[uint64]uint64{},
 		leaders: map[dispatch.Line]*leader{},
 		touched: map[endpoint.ID]bool{},
+
+		unwritten: map[*store.Finding]bool{},
 	}
 	for _, c := range enrolled {
 		h.clients[c.ID] = &machine{
@@ -132,9 +139,8 @@ func (h *hub) tidy(now time.Time) {
 		switch {
 		case now.Before(q.expires):
 		case !q.closed:
-			h.desk.Close(id)
-			q.closed = h.writeBehind(writing{close: h.closing(now, id, q)})
-		case now.Sub(q.expires) > 2*writeTimeout:
+			h.end(now, id, q)
+		case q.written && now.Sub(q.expires) > lingers:
 			delete(h.live, id)
 			delete(h.numbers, q.id)
 			h.desk.Forget(id)
@@ -145,13 +151,18 @@ func (h *hub) tidy(now time.Time) {
 		h.nextWrite = now.Add(writeEvery)
 		h.writeTouches()
 	}
-	if until := now.Add(-historyFor); until.Sub(h.forgotten) >= forgetEach && h.writeBehind(writing{forget: until}) {
+	h.writeFindings()
+	if until := now.Add(-historyFor); until.Sub(h.forgotten) >= forgetEach && h.writeBehind(func() writing { return writing{forget: until} }) {
 		h.forgotten = until
+	}
+	if now.Sub(h.lastList.at) >= listKept {
+		h.lastList = statusList{}
 	}
 	h.metrics.clients.Set(float64(h.roster.Len()))
 	h.metrics.lans.Set(float64(h.roster.LANs()))
 	h.metrics.chains.Set(float64(h.roster.Chains()))
 	h.metrics.questions.Set(float64(len(h.live)))
+	h.metrics.waiting.Set(float64(len(h.written)))
 }
 
 // register places a client and says what it needs to know.
@@ -182,7 +193,7 @@ func (h *hub) register(now time.Time, by call, m wire.Register) (wire.Registered
 	c.status = endpoint.Status{
 		ID: id, ComputerID: c.status.ComputerID, Name: m.Name, Version: m.Program, Platform: m.Platform,
 		Place: place, Reported: m.Place.Addr.Addr(), LAN: pl.LAN, Registered: now,
-		Backward: endpoint.Link{Kind: m.Back.Kind, Peer: m.Back.ID},
+		Backward: endpoint.Link{Kind: m.Back.Kind, Peer: m.Back.ID, Files: m.BackwardLink && m.Back.Kind == endpoint.Peer},
 		Forward:  endpoint.Link{Kind: m.Fore.Kind, Peer: m.Fore.ID, Trip: m.RoundTrip},
 	}
 	h.touched[id] = true

@@ -23,6 +23,8 @@ type metrics struct {
 	boxes         *prometheus.CounterVec
 	audits        *prometheus.CounterVec
 	violations    *prometheus.CounterVec
+	waiting       prometheus.Gauge
+	retries       prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -59,7 +61,11 @@ func newMetrics() *metrics {
 		Name: "catenary_audits_total", Help: "Clients that were audited, by what it brought."}, []string{"outcome"})
 	m.violations = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "catenary_audit_violations_total", Help: "Signs that an answer was tampered with on its way."}, []string{"kind"})
-	m.registry.MustRegister(m.boxes, m.audits, m.violations)
+	m.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "catenary_database_writes_waiting", Help: "What waits to be written to the database."})
+	m.retries = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "catenary_database_retries_total", Help: "Times that something was tried again because the database did not take it."})
+	m.registry.MustRegister(m.boxes, m.audits, m.violations, m.waiting, m.retries)
 	m.registry.MustRegister(m.clients, m.lans, m.chains, m.questions, m.connections, m.registrations, m.dropped, m.enrolments,
 		m.bundles, m.bytes, m.asked, m.again, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

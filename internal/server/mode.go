@@ -195,7 +195,7 @@ func (h *hub) opened(now time.Time, l *leader, r answer.Report, o opened) error 
 	effects, err := h.desk.Opened(now, l.line, r, o.each)
 	h.carryOut(effects)
 	if q := h.live[r.Question]; q != nil && o.wrong != 0 && !q.closed {
-		h.found(now, q, Finding{Kind: o.wrong, LAN: l.lan, Clients: o.closed, Suspects: []endpoint.ID{l.id}, Because: o.because})
+		h.found(now, q, sign{kind: o.wrong, lan: l.lan, clients: o.closed, suspects: []endpoint.ID{l.id}, because: o.because})
 	}
 	for _, id := range o.closed {
 		h.rekey(now, id)

@@ -109,7 +109,7 @@ func (s *site) modes(t testing.TB) {
 // letter asks a question in a mode and returns what clients get.
 func (s *site) letter(t testing.TB, m answer.Mode) wire.Letter {
 	t.Helper()
-	q, err := question.Parse("Get Test "+m.String()+" from all machines", s.Catalogue())
+	q, err := question.Parse("Get Test "+m.String()+" from all machines", s.Catalogue(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestTampering(t *testing.T) {
 					t.Errorf("%d are counted with rows %q, want %d", r.Answered, rowsOf(r), tt.answered)
 				}
 				found, err := s.Findings(t.Context(), q.Question)
-				if err != nil || len(found) != 1 || found[0].Kind != tt.kind || found[0].LAN != loopback || !slices.Contains(found[0].Suspects, a.id) {
+				if err != nil || len(found) != 1 || found[0].Kind != tt.kind.String() || found[0].LAN != loopback || !slices.Contains(idsOf(found[0].Suspects), a.id) {
 					t.Errorf("found %+v, %v; want %v", found, err, tt.kind)
 				}
 				deliver(t, l, seq-1, c.says(q, "c"))
@@ -352,7 +352,7 @@ func TestTampering(t *testing.T) {
 	if n := s.log.count("tampered"); n == 0 {
 		t.Error("nothing of it is in the log")
 	}
-	if n := s.figure(t, "catenary_audit_violations_total", "forged box"); n < 10 {
+	if n := s.figure(t, "catenary_audit_violations_total", "forged_box"); n < 10 {
 		t.Errorf("%v forged boxes are in the metrics", n)
 	}
 }

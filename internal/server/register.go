@@ -114,6 +114,7 @@ func (c *machine) whole() wire.Register {
 		Place: endpoint.Place{Addr: netip.AddrPortFrom(s.Reported, s.Place.Addr.Port()), ID: s.ID},
 		Name:  s.Name, Program: s.Version, Platform: s.Platform, Slot: c.slot, HasSlot: c.hasSlot,
 		Back: wire.Neighbour{Kind: s.Backward.Kind, ID: s.Backward.Peer}, Fore: wire.Neighbour{Kind: s.Forward.Kind, ID: s.Forward.Peer},
+		BackwardLink: s.Backward.Files,
 	}
 }
 

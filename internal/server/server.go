@@ -8,6 +8,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -26,6 +27,7 @@ import (
 	"catenary/internal/link"
 	"catenary/internal/sensor"
 	"catenary/internal/server/roster"
+	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
 	"catenary/internal/trust"
 	"catenary/internal/wire"
@@ -33,11 +35,17 @@ import (
 
 // A Config is everything an operator may choose.
 type Config struct {
-	DataDir   string         // keys and database
+	DataDir   string         // keys, and the database unless it is elsewhere
+	Database  string         // its address; empty: a file in DataDir
 	Listen    string         // host:port for clients
 	Servers   []string       // addresses that new clients are told to dial
 	Intervals wire.Intervals // of registrations
 	Version   string         // of this program
+}
+
+// DatabaseAddress is where the database is.
+func (c Config) DatabaseAddress() string {
+	return cmp.Or(c.Database, filepath.Join(c.DataDir, "catenary.db"))
 }
 
 // DefaultIntervals are those of a large installation.
@@ -57,6 +65,7 @@ type Server struct {
 	log     *slog.Logger
 	keys    *Keys
 	store   *store.Store
+	shelves *shelf.Shelves
 	trust   link.Trust
 	listen  *net.TCPListener
 	metrics *metrics
@@ -96,7 +105,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, filepath.Join(cfg.DataDir, "catenary.db"))
+	db, err := store.Open(ctx, cfg.DatabaseAddress())
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +113,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 		cfg: cfg, log: log, keys: keys, store: db,
 		trust:   link.Trust{Installation: keys.Installation, Authority: keys.Authority},
 		calls:   make(chan func(*hub), callsMax),
-		written: make(chan writing, 1),
+		written: make(chan writing, writingsMax),
 		stopped: make(chan struct{}),
 
 		enrolments: newEnrolments(db),
@@ -126,6 +135,9 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	if err := s.loadBoundaries(ctx); err != nil {
+		return err
+	}
+	if err := s.openShelves(ctx); err != nil {
 		return err
 	}
 	addr, err := net.ResolveTCPAddr("tcp", s.cfg.Listen)
@@ -176,9 +188,12 @@ func (s *Server) Run(ctx context.Context) error {
 	h := newHub(s, r, highest, enrolled)
 	for _, q := range cutOff {
 		h.ask(now, q.letter, q.asked) // leaders get it when they come
+		h.live[q.letter.ID].recall(q.found)
 	}
 	var writer sync.WaitGroup
-	writer.Go(s.write)
+	writing, giveUp := context.WithCancelCause(context.WithoutCancel(ctx)) // outlives ctx: nothing is lost at the end
+	defer giveUp(nil)
+	writer.Go(func() { s.write(writing) })
 	s.worker.Go(func() { s.enrolments.run(ctx) })
 	s.worker.Go(func() { s.seats.run(ctx) })
 	s.worker.Go(func() { s.accept(ctx, s.trust.FromClients(cert)) })
@@ -188,9 +203,7 @@ func (s *Server) Run(ctx context.Context) error {
 	close(s.stopped)
 	s.listen.Close()
 	s.worker.Wait()
-	h.flush()
-	close(s.written)
-	writer.Wait()
+	s.lastWritings(h, giveUp, &writer)
 	return errors.Join(context.Cause(ctx), s.store.Close())
 }
 

@@ -16,22 +16,41 @@ const (
 	// claimsMax bounds the clients that are remembered of one to which they
 	// could not connect.
 	claimsMax = 16
+
+	// listFor is how long a list of statuses is good: for 100,000 clients it
+	// takes 25 ms of the hub's time, and whoever reads it page by page, or looks
+	// at it all the time, need not cost that each time.
+	listFor = 500 * time.Millisecond
+	// listKept is how long it is kept in case somebody asks for it: the largest
+	// have 40 MB.
+	listKept = 10 * time.Second
 )
+
+// A statusList is what is known of the registered clients at a moment. Nobody
+// changes it.
+type statusList struct {
+	at time.Time
+	of []endpoint.Status
+}
 
 // watched is what the hub remembers of a machine for its status only.
 type watched struct {
-	way     string // how it registered last
-	refused string // why it was refused since; empty: it was not
-	unable  bool   // it could not connect to somebody
-	// claims are who could not connect to it, and when they last said so.
-	claims map[endpoint.ID]time.Time
-	row    int // in the last list of statuses
+	way     string                // how it registered last
+	refused string                // why it was refused since; empty: it was not
+	unable  bool                  // it could not connect to somebody
+	claims  map[endpoint.ID]claim // by those who could not connect to it
+	row     int                   // in the last list of statuses
 }
 
+// A claim is what another client has said since, and lately again: that it
+// cannot connect to the machine.
+type claim struct{ since, last time.Time }
+
 // Clients is what is known of every registered machine, LAN by LAN in the order
-// of their chains. A server that is stopping knows of none.
+// of their chains, now or shortly before. Others have the list, too: it must not
+// be changed. A server that is stopping knows of none.
 func (s *Server) Clients(ctx context.Context) (out []endpoint.Status) {
-	if s.do(ctx, func(h *hub) { out = h.statuses(time.Now()) }) != nil {
+	if s.do(ctx, func(h *hub) { out = h.list(time.Now()) }) != nil {
 		return nil
 	}
 	return out
@@ -64,14 +83,19 @@ func (h *hub) meet(now time.Time, c *machine, by call, m wire.Register) {
 // claim notes that a client could not connect to this one.
 func (x *watched) claim(now time.Time, by endpoint.ID) {
 	if x.claims == nil {
-		x.claims = map[endpoint.ID]time.Time{}
+		x.claims = map[endpoint.ID]claim{}
 	}
-	if x.claims[by] = now; len(x.claims) <= claimsMax {
+	c, known := x.claims[by]
+	if !known || now.Sub(c.last) >= claimFor {
+		c.since = now
+	}
+	c.last = now
+	if x.claims[by] = c; len(x.claims) <= claimsMax {
 		return
 	}
 	oldest := by
-	for id, at := range x.claims {
-		if at.Before(x.claims[oldest]) {
+	for id, c := range x.claims {
+		if c.last.Before(x.claims[oldest].last) {
 			oldest = id
 		}
 	}
@@ -84,6 +108,14 @@ func (h *hub) declined(id endpoint.ID, err error) {
 	if c := h.clients[id]; c != nil && errors.As(err, &no) {
 		c.refused = no.Text
 	}
+}
+
+// list is what is known of the registered clients, or was shortly before.
+func (h *hub) list(now time.Time) []endpoint.Status {
+	if l := h.lastList; l.of == nil || now.Sub(l.at) >= listFor {
+		h.lastList = statusList{now, h.statuses(now)}
+	}
+	return h.lastList.of
 }
 
 // statuses is what is known of the registered clients.
@@ -152,6 +184,9 @@ func (h *hub) tellNeighbours(all []endpoint.Status, i int) {
 	}
 	if p := h.peer(all, i, i-1, &s.Backward); p != nil {
 		p.Forward.Held = true
+		if p.Forward.Peer == s.ID {
+			p.Forward.Files = s.Backward.Files
+		}
 	}
 }
 
@@ -194,8 +229,8 @@ func (h *hub) blocked(now time.Time, all []endpoint.Status, c *machine) bool {
 	if c.unable && s.Sends() == endpoint.NoSide {
 		return true
 	}
-	for by, at := range c.claims {
-		if now.Sub(at) >= claimFor || !at.Before(s.Registered) {
+	for by, said := range c.claims {
+		if now.Sub(said.last) >= claimFor || !said.since.Before(s.Registered) {
 			continue // its own registrations show that it was there meanwhile
 		}
 		// Who has no peer at all says it of everybody.

@@ -119,6 +119,38 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestBackwardLinks: whose backward link stands, its neighbour behind hears of,
+// if both say to be neighbours; a brief registration leaves it as it was.
+func TestBackwardLinks(t *testing.T) {
+	r := line(t)
+	link := func(i, back, fore int, brief bool) {
+		r.come(i, 1, func(m *wire.Register) {
+			m.BackwardLink = true
+			m.Back, m.Fore = wire.Neighbour{Kind: endpoint.Peer, ID: machineID(back)}, wire.Neighbour{Kind: endpoint.Peer, ID: machineID(fore)}
+			if *m = m.Named(); brief {
+				*m = m.Brief()
+			}
+		})
+	}
+	link(2, 1, 3, false)
+	link(2, 1, 3, true)
+	link(3, 0, 4, false) // who says that another stands in front
+	show := func() string {
+		var all []string
+		for _, s := range r.statuses(r.now) {
+			all = append(all, fmt.Sprint(s.ID[2], " ", s.Backward.Files, "/", s.Forward.Files))
+		}
+		return strings.Join(all, "; ")
+	}
+	if got, want := show(), "0 false/false; 1 false/true; 2 true/false; 3 true/false; 4 false/false"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	r.leads(3, 2, wire.BackwardLeader)
+	if got, want := show(), "0 false/false; 1 false/false; 2 false/false; 3 true/false; 4 false/false"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 // cutOff: a client leads on both sides and names everybody.
 func cutOff(r *room) {
 	r.stands(1, -2, -2, 0, 0, 2, 3)
@@ -128,6 +160,16 @@ func cutOff(r *room) {
 	}
 	r.leads(5, 1, wire.BackwardLeader)
 	r.leads(6, 1, wire.ForwardLeader)
+}
+
+// insisted: a client goes on saying that it cannot reach another.
+func insisted(r *room) {
+	for range 3 {
+		r.now = r.now.Add(time.Second)
+		r.stands(3, 2, 4, 0)
+		r.now = r.now.Add(time.Second)
+		r.stands(1, 0, 2, 0, 3)
+	}
 }
 
 func isolated(r *room) {
@@ -153,6 +195,7 @@ func TestBlocked(t *testing.T) {
 			r.stands(3, 2, 4, 0)
 		}, "3"},
 		{"… as long as it has not shown that it was there", func(r *room) { r.stands(1, 0, 2, 0, 3) }, ""},
+		{"… also while it is said again and again", insisted, "3"},
 		{"… until that is long ago", func(r *room) {
 			r.stands(1, 0, 2, 0, 3)
 			for range 5 {
@@ -254,6 +297,28 @@ func TestStatusOfARegistration(t *testing.T) {
 		t.Errorf("and taken in again: %+v", s)
 	}
 	r.declined(endpoint.ID{99}, err) // nobody's
+}
+
+// TestListIsShared: who asks again at once gets the same list, who asks later a
+// new one; one that nobody asks for is let go of.
+func TestListIsShared(t *testing.T) {
+	r := line(t)
+	first := r.list(r.now)
+	r.stands(2, -1, -1, 0)
+	if again := r.list(r.now.Add(listFor - 1)); &again[0] != &first[0] {
+		t.Error("a list is made although there is one")
+	}
+	if later := r.list(r.now.Add(listFor)); &later[0] == &first[0] || later[2].Sends() != endpoint.NoSide || first[2].Sends() != endpoint.BothSides {
+		t.Error("the list is an old one, or was changed")
+	}
+	r.tidy(r.now.Add(listKept / 2))
+	if r.lastList.of == nil {
+		t.Error("the list is let go of at once")
+	}
+	r.tidy(r.now.Add(listFor + listKept))
+	if r.lastList.of != nil {
+		t.Error("the list is kept")
+	}
 }
 
 // BenchmarkStatuses is what a list of 100,000 clients costs the hub.

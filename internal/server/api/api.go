@@ -18,8 +18,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catenary/internal/endpoint"
+	"catenary/internal/plan"
 	"catenary/internal/question"
 	"catenary/internal/sensor"
+	"catenary/internal/server/rights"
+	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
 	"catenary/internal/server/tally"
 )
@@ -43,8 +46,10 @@ type Engine interface {
 	// Account says what has become of a question on each machine, so far or in
 	// the end.
 	Account(ctx context.Context, question uint64) (store.Account, error)
+	// Findings are the signs that its answer was tampered with, newest first.
+	Findings(ctx context.Context, question uint64) ([]store.Finding, error)
 	// Clients is what is known of every registered machine, LAN by LAN in the
-	// order of their chains.
+	// order of their chains. The list is shared: nobody changes it.
 	Clients(ctx context.Context) []endpoint.Status
 	// CountClients is how many there are.
 	CountClients(ctx context.Context) int
@@ -58,6 +63,13 @@ type Asking struct {
 	Expire     time.Duration // from now until it is closed
 	ComputerID bool          // one row per machine
 	UserID     int64
+	// Groups knows the computer groups that the conditions name; nil: none.
+	Groups question.Groups
+	// Rights says which machines the user may ask at all; nil: every machine.
+	Rights question.Condition
+	// Context says which machines the question is about besides what its own
+	// condition says; nil: every machine.
+	Context question.Condition
 }
 
 // Options are what a Handler needs beside its engine and store, all of them.
@@ -66,6 +78,14 @@ type Options struct {
 	Log     *slog.Logger
 	// Metrics is served at /metrics; the handler adds its own figures.
 	Metrics *prometheus.Registry
+	// Shelves are the objects that operators make.
+	Shelves *shelf.Shelves
+	// Groups knows the computer groups that questions may name; nil: there are
+	// none.
+	Groups question.Groups
+	// Runtimes are how long sensors have run so far, by name; nil: nothing is
+	// known of that.
+	Runtimes func() map[string]plan.Runtime
 }
 
 const (
@@ -100,6 +120,10 @@ func NewServer(h http.Handler, tlsConfig *tls.Config) *http.Server {
 type server struct {
 	engine    Engine
 	store     *store.Store
+	shelves   *shelf.Shelves
+	groups    question.Groups
+	runtimes  func() map[string]plan.Runtime
+	rightsOf  func(store.User) rights.Rights
 	log       *slog.Logger
 	version   string
 	metrics   http.Handler
@@ -119,6 +143,10 @@ func newServer(e Engine, st *store.Store, opt Options) *server {
 	s := &server{
 		engine:    e,
 		store:     st,
+		shelves:   opt.Shelves,
+		groups:    opt.Groups,
+		runtimes:  opt.Runtimes,
+		rightsOf:  everything,
 		log:       opt.Log,
 		version:   opt.Version,
 		sessions:  newSessions(),
@@ -126,6 +154,9 @@ func newServer(e Engine, st *store.Store, opt Options) *server {
 		passwords: newPasswords(),
 		streams:   make(chan struct{}, streamsMax),
 		renders:   make(chan struct{}, rendersMax),
+	}
+	if s.runtimes == nil {
+		s.runtimes = func() map[string]plan.Runtime { return nil }
 	}
 	s.metrics, s.figures = newFigures(opt.Metrics, s)
 	s.mux = s.newMux(s.routes())

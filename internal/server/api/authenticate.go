@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"catenary/internal/fault"
+	"catenary/internal/server/rights"
 	"catenary/internal/server/store"
 )
 
@@ -101,6 +102,10 @@ func (s *server) useToken(ctx context.Context, str secret, addr netip.Addr) (sto
 	u.Password = ""
 	return u, err
 }
+
+// everything is what a user may do. There are no roles yet: everybody may do
+// everything.
+func everything(store.User) rights.Rights { return rights.Rights{Anything: true} }
 
 // trusts reports whether a list of addresses and networks has addr. An empty
 // list has every address, and each list has this very machine.

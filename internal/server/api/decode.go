@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"catenary/internal/fault"
+	"catenary/internal/filter"
 )
 
 // readBody returns the request's body, whatever its Content-Type says: old
@@ -76,49 +76,9 @@ func position(body []byte, offset int64) string {
 	return fmt.Sprintf("line %d, column %d", line, utf8.RuneCount(last)+1)
 }
 
-// A flag is a boolean that some programs write as 0 or 1, as a number or a
-// text.
-type flag bool
-
-func (f *flag) UnmarshalJSON(b []byte) error {
-	switch strings.Trim(string(b), `"`) {
-	case "true", "1":
-		*f = true
-	case "false", "0", "", "null":
-		*f = false
-	default:
-		return &json.UnmarshalTypeError{Value: nameOfJSON(b)}
-	}
-	return nil
-}
-
-// A number is a whole number that some programs write as a text.
-type number int64
-
-func (n *number) UnmarshalJSON(b []byte) error {
-	text := strings.Trim(string(b), `"`)
-	if text == "null" || text == "" {
-		*n = 0
-		return nil
-	}
-	x, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return &json.UnmarshalTypeError{Value: nameOfJSON(b)}
-	}
-	*n = number(x)
-	return nil
-}
-
-func nameOfJSON(b []byte) string {
-	switch b[0] {
-	case '"':
-		return "string"
-	case '{':
-		return "object"
-	case '[':
-		return "array"
-	case 't', 'f':
-		return "bool"
-	}
-	return "number"
-}
+// How some programs write booleans and whole numbers is known where questions
+// are read.
+type (
+	flag   = filter.Flag
+	number = filter.Number
+)

@@ -23,6 +23,7 @@ import (
 	"catenary/internal/fault"
 	"catenary/internal/plan"
 	"catenary/internal/sensor"
+	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
 	"catenary/internal/server/tally"
 	"catenary/internal/value"
@@ -38,6 +39,7 @@ type fleet struct {
 	catalogue *sensor.Catalogue
 	results   map[uint64]tally.Result
 	accounts  map[uint64]store.Account
+	findings  []store.Finding
 	changed   chan struct{} // closed and made anew with every change
 	clients   []endpoint.Status
 	asked     []Asking
@@ -84,7 +86,7 @@ func (f *fleet) Catalogue() *sensor.Catalogue {
 }
 
 func (f *fleet) Ask(ctx context.Context, a Asking) (uint64, error) {
-	p, err := plan.Compile(a.Question, f.Catalogue(), plan.Options{})
+	p, err := plan.Compile(a.Question, f.Catalogue(), plan.Options{Groups: a.Groups, Rights: a.Rights, Context: a.Context})
 	if err != nil {
 		return 0, err
 	}
@@ -173,6 +175,17 @@ func (f *fleet) Account(_ context.Context, id uint64) (store.Account, error) {
 	return a, nil
 }
 
+func (f *fleet) Findings(_ context.Context, id uint64) (list []store.Finding, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, x := range f.findings {
+		if x.Question == id {
+			list = append(list, x)
+		}
+	}
+	return list, nil
+}
+
 // rows are said by as many machines as each text stands there.
 func rows(texts ...string) answer.Rows {
 	var list []answer.Row
@@ -215,7 +228,10 @@ func newDesk(t testing.TB) *desk {
 	u, err := st.CreateUser(t.Context(), store.User{Name: testUser, Password: testHash(), Created: time.Unix(1_000_000_000, 0)})
 	must(t, err)
 	d := &desk{t: t, store: st, fleet: newFleet(t, st), logs: &strings.Builder{}, from: "192.0.2.1:4711"}
+	shelves, err := shelf.Open(t.Context(), st, shelf.Kinds, nil)
+	must(t, err)
 	d.api = newServer(d.fleet, st, Options{
+		Shelves: shelves,
 		Version: "1.2.3", Metrics: prometheus.NewRegistry(),
 		Log: slog.New(slog.NewTextHandler(&locked{w: d.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})

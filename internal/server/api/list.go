@@ -40,6 +40,18 @@ func (c call) page() (page, error) {
 	return p, nil
 }
 
+// limited is the page of a list that is read from the database, of which nobody
+// gets more than pageMax at once.
+func (p page) limited() (page, error) {
+	if p.count == 0 {
+		p.count = pageMax
+	}
+	if p.count > pageMax {
+		return page{}, fault.New(fault.Invalid, "row_count is %d, more than %d", p.count, pageMax)
+	}
+	return p, nil
+}
+
 // bounds returns where the page begins and ends in a list of n.
 func (p page) bounds(n int) (from, to int) {
 	from, to = min(p.start, n), n

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"catenary/internal/fault"
+	"catenary/internal/filter"
 	"catenary/internal/question"
 	"catenary/internal/sensor"
 	"catenary/internal/server/store"
@@ -14,27 +14,25 @@ type textRequest struct {
 	Text string `json:"text"`
 }
 
-func (s *server) parseQuestion(_ context.Context, _ call, in textRequest) ([]candidateObject, error) {
+func (s *server) parseQuestion(_ context.Context, _ call, in textRequest) ([]filter.Candidate, error) {
 	catalogue := s.engine.Catalogue()
-	_, err := question.Parse(in.Text, catalogue)
-	list := question.Candidates(in.Text, catalogue)
-	if len(list) == 0 {
-		return nil, err // says more than an empty list
-	}
-	canonical := err == nil
-	if !canonical {
-		_, err := question.Parse("Get "+in.Text, catalogue)
-		canonical = err == nil
-	}
-	out := make([]candidateObject, len(list))
-	for i, q := range list {
-		out[i] = toCandidate(q, canonical, catalogue)
+	w := filter.Writer{Sensors: catalogue}
+	known := s.runtimes()
+	average := func(name string) time.Duration { return known[name].Average }
+	out := []filter.Candidate{}
+	for _, candidate := range question.Candidates(in.Text, catalogue, s.groups) {
+		out = append(out, w.Candidate(candidate, average))
 	}
 	return out, nil
 }
 
 func (s *server) createQuestion(ctx context.Context, c call, in questionRequest) (idObject, error) {
-	q, err := in.question(s.engine.Catalogue())
+	catalogue := s.engine.Catalogue()
+	q, err := in.question(catalogue, s.groups)
+	if err != nil {
+		return idObject{}, err
+	}
+	about, err := in.context(catalogue, s.groups)
 	if err != nil {
 		return idObject{}, err
 	}
@@ -42,7 +40,10 @@ func (s *server) createQuestion(ctx context.Context, c call, in questionRequest)
 	if err != nil {
 		return idObject{}, err
 	}
-	id, err := s.engine.Ask(withUser(ctx, c.user), Asking{Question: q, Expire: expire, ComputerID: q.ComputerID, UserID: c.user.ID})
+	id, err := s.engine.Ask(withUser(ctx, c.user), Asking{
+		Question: q, Expire: expire, ComputerID: q.ComputerID, UserID: c.user.ID,
+		Groups: s.groups, Rights: within(c.rights), Context: about,
+	})
 	return idObject{id}, err
 }
 
@@ -52,41 +53,37 @@ type nameRef struct {
 }
 
 type questionObject struct {
-	ID                    uint64         `json:"id"`
-	QueryText             string         `json:"query_text"`
-	Selects               []selectObject `json:"selects"`
-	Group                 *groupObject   `json:"group,omitempty"`
-	Expiration            isoTime        `json:"expiration"`
-	ExpireSeconds         int64          `json:"expire_seconds"`
-	IsExpired             bool           `json:"is_expired"`
-	ForceComputerIDFlag   bool           `json:"force_computer_id_flag"`
-	ActionTrackingFlag    bool           `json:"action_tracking_flag"`
-	HiddenFlag            bool           `json:"hidden_flag"`
-	SkipLockFlag          bool           `json:"skip_lock_flag"`
-	User                  nameRef        `json:"user"`
-	SavedQuestion         nameRef        `json:"saved_question"`
-	ContextGroup          nameRef        `json:"context_group"`
-	ManagementRightsGroup nameRef        `json:"management_rights_group"`
+	ID                    uint64          `json:"id"`
+	QueryText             string          `json:"query_text"`
+	Selects               []filter.Select `json:"selects"`
+	Group                 *filter.Group   `json:"group,omitempty"`
+	Expiration            isoTime         `json:"expiration"`
+	ExpireSeconds         int64           `json:"expire_seconds"`
+	IsExpired             bool            `json:"is_expired"`
+	ForceComputerIDFlag   bool            `json:"force_computer_id_flag"`
+	ActionTrackingFlag    bool            `json:"action_tracking_flag"`
+	HiddenFlag            bool            `json:"hidden_flag"`
+	SkipLockFlag          bool            `json:"skip_lock_flag"`
+	User                  nameRef         `json:"user"`
+	SavedQuestion         nameRef         `json:"saved_question"`
+	ContextGroup          nameRef         `json:"context_group"`
+	ManagementRightsGroup nameRef         `json:"management_rights_group"`
 }
 
 // toQuestion writes the record of a question. Its objects come from its text;
-// if that names a sensor which is no more, the text stands alone.
-func toQuestion(q store.Question, catalogue *sensor.Catalogue, users map[int64]string, now time.Time) questionObject {
+// if that names a sensor or a group which is no more, the text stands alone.
+func toQuestion(q store.Question, catalogue *sensor.Catalogue, groups question.Groups, users map[int64]string, now time.Time) questionObject {
 	o := questionObject{
-		ID: q.ID, QueryText: q.Text, Selects: []selectObject{}, Expiration: isoTime(q.Expires),
+		ID: q.ID, QueryText: q.Text, Selects: []filter.Select{}, Expiration: isoTime(q.Expires),
 		ExpireSeconds: int64(q.Expires.Sub(q.Issued) / time.Second), IsExpired: !now.Before(q.Expires),
 		ForceComputerIDFlag: q.ComputerID, User: nameRef{q.UserID, users[q.UserID]},
 	}
-	parsed, err := question.Parse(q.Text, catalogue)
+	parsed, err := question.Parse(q.Text, catalogue, groups)
 	if err != nil {
 		return o
 	}
-	p := speller{catalogue: catalogue, whole: true}
-	o.Selects = p.selects(parsed.Selects)
-	if parsed.Where != nil {
-		g := p.group(parsed.Where)
-		o.Group = &g
-	}
+	objects := filter.Writer{Sensors: catalogue, Finished: true}.Question(parsed)
+	o.Selects, o.Group = objects.Selects, objects.Group
 	return o
 }
 
@@ -112,7 +109,7 @@ func (s *server) showQuestion(ctx context.Context, c call) (questionObject, erro
 		return questionObject{}, orMissing(err, "Question", "question")
 	}
 	users, err := s.userNames(ctx)
-	return toQuestion(q, s.engine.Catalogue(), users, time.Now()), err
+	return toQuestion(q, s.engine.Catalogue(), s.groups, users, time.Now()), err
 }
 
 // listQuestions returns the newest questions first.
@@ -121,11 +118,8 @@ func (s *server) listQuestions(ctx context.Context, c call) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.count == 0 {
-		p.count = pageMax
-	}
-	if p.count > pageMax {
-		return nil, fault.New(fault.Invalid, "row_count is %d, more than %d", p.count, pageMax)
+	if p, err = p.limited(); err != nil {
+		return nil, err
 	}
 	list, total, err := s.store.Questions(ctx, p.start, p.count)
 	if err != nil {
@@ -138,7 +132,7 @@ func (s *server) listQuestions(ctx context.Context, c call) ([]any, error) {
 	catalogue, now := s.engine.Catalogue(), time.Now()
 	objects := make([]questionObject, len(list))
 	for i, q := range list {
-		objects[i] = toQuestion(q, catalogue, users, now)
+		objects[i] = toQuestion(q, catalogue, s.groups, users, now)
 	}
 	return listed(objects, total), nil
 }

@@ -33,6 +33,9 @@ type accountObject struct {
 	Exceptions        []exceptionObject `json:"exceptions"`          // this page of the machines that have not plainly answered
 	ExceptionCount    int               `json:"exception_count"`     // those on all pages
 	ExceptionsLeftOut int               `json:"exceptions_left_out"` // those on none: an account lists so many only
+
+	Findings     []findingObject `json:"findings"` // the newest signs that the answer was tampered with
+	FindingCount int             `json:"finding_count"`
 }
 
 type exceptionObject struct {
@@ -60,7 +63,16 @@ func (s *server) questionAccount(ctx context.Context, c call) (accountObject, er
 	if fault.KindOf(err) == fault.NotFound {
 		return accountObject{}, fault.New(fault.NotFound, "no account of question %d was kept", id)
 	}
-	return toAccount(q, a, p, time.Now()), err
+	if err != nil {
+		return accountObject{}, err
+	}
+	o := toAccount(q, a, p, time.Now())
+	found, err := s.engine.Findings(ctx, id)
+	o.FindingCount = len(found)
+	for _, f := range found[:min(len(found), findingsShown)] {
+		o.Findings = append(o.Findings, toFinding(f))
+	}
+	return o, err
 }
 
 func toAccount(q store.Question, a store.Account, p page, now time.Time) accountObject {
@@ -70,6 +82,7 @@ func toAccount(q store.Question, a store.Account, p page, now time.Time) account
 		RunningCount: a.Running, OfflineCount: a.Offline, NotReachedCount: a.NotReached,
 		RoundCount: a.Rounds, RepeatCount: a.Repeated, RepeatTime: isoTime(a.Since),
 		Exceptions: []exceptionObject{}, ExceptionCount: len(a.Exceptions), ExceptionsLeftOut: a.LeftOut,
+		Findings: []findingObject{},
 	}
 	if !now.Before(q.Expires) {
 		o.State = "closed"

@@ -28,7 +28,7 @@ func TestQuestionAccount(t *testing.T) {
 		}
 		const head = `"question_id":1,"state":"%s","end_reason":"%s","machine_count":97,"answered_count":90,"failed_count":1,"stopped_count":1,` +
 			`"running_count":1,"offline_count":3,"not_reached_count":1,"round_count":2,"repeat_count":1,"repeat_time":"2000-01-01T00:00:00Z",`
-		const tail = `"exception_count":3,"exceptions_left_out":4`
+		const tail = `"exception_count":3,"exceptions_left_out":4,"findings":[],"finding_count":0`
 		const web = `{"client_id":"05000000000000000000000000000000","computer_id":5,"host_name":"<web>","lan":"10.0.0.0/24","outcome":"not_reached"}`
 		const db = `{"client_id":"06000000000000000000000000000000","computer_id":6,"host_name":"db","lan":"10.0.0.0/24","outcome":"running"}`
 		const pc = `{"client_id":"07000000000000000000000000000000","computer_id":7,"host_name":"pc","lan":"10.0.0.0/24","outcome":"offline"}`

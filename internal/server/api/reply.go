@@ -10,13 +10,15 @@ import (
 	"strconv"
 
 	"catenary/internal/fault"
+	"catenary/internal/server/rights"
 	"catenary/internal/server/store"
 )
 
 // A call is what a handler may know of its request beside the body.
 type call struct {
 	*http.Request
-	user store.User // who asks; zero on a route that is open
+	user   store.User    // who asks; zero on a route that is open
+	rights rights.Rights // of the user
 }
 
 // number returns a number from the path. One that cannot be read names

@@ -37,9 +37,9 @@ type counters struct {
 
 	EstimatedTotal int `json:"estimated_total"` // machines that are expected to answer
 	MRTested       int `json:"mr_tested"`       // machines whose answer is counted
-	MRPassed       int `json:"mr_passed"`       // of these, machines that the asker may see: all
-	Tested         int `json:"tested"`
-	Passed         int `json:"passed"` // machines that match the question's condition
+	MRPassed       int `json:"mr_passed"`       // of these, machines that the asker may ask
+	Tested         int `json:"tested"`          // of these, machines that have decided the question's condition: all
+	Passed         int `json:"passed"`          // machines that match the question's condition
 
 	ErrorCount     int `json:"error_count"`
 	NoResultsCount int `json:"no_results_count"`
@@ -123,7 +123,7 @@ func (r reading) counters() counters {
 	}
 	return counters{
 		ID: p.Question, QuestionID: p.Question, CacheID: "0",
-		EstimatedTotal: p.Expected, MRTested: p.Answered, MRPassed: p.Answered, Tested: p.Answered, Passed: p.Passed,
+		EstimatedTotal: p.Expected, MRTested: p.Answered, MRPassed: p.Answered - p.Outside, Tested: p.Answered - p.Outside, Passed: p.Passed,
 		StoppedCount: p.Stopped, RunningCount: p.Pending, OfflineCount: p.Gone, RoundCount: p.Rounds, RepeatCount: p.Repeated,
 		ErrorCount: p.Errors, NoResultsCount: p.NoResults, ReportCount: p.Reports, SelectCount: len(r.plan.Selects),
 		ItemCount: rows, RowCount: rows, RowCountMachines: machines, FilteredRowCount: rows, FilteredRowCountMachines: machines,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"catenary/internal/fault"
+	"catenary/internal/server/rights"
 )
 
 // access is who a route answers.
@@ -26,6 +27,7 @@ type route struct {
 	method string
 	path   string
 	access access
+	right  rights.Privilege // what the caller needs, within at least one content set
 	serve  handler
 }
 
@@ -33,42 +35,42 @@ type route struct {
 func (s *server) routes() []route {
 	const v2 = "/api/v2/"
 	logIn := post(bodyMax, s.sessionLogin)
-	return slices.Concat(s.subnetRoutes(), []route{
-		{"POST", v2 + "session/login", anyone, logIn},
-		{"GET", v2 + "session/login", anyone, logIn}, // with a body, as an old program does
-		{"POST", v2 + "session/validate", anyone, post(bodyMax, s.sessionValidate)},
-		{"POST", v2 + "session/logout", anyone, post(bodyMax, s.sessionLogout)},
-		{"GET", v2 + "session/current", withSession, get(s.sessionCurrent)},
-		{"POST", "/auth", anyone, get(s.auth)},
-		{"GET", "/auth", anyone, get(s.auth)},
+	return slices.Concat(s.subnetRoutes(), s.findingRoutes(), s.objectRoutes(), []route{
+		{"POST", v2 + "session/login", anyone, rights.None, logIn},
+		{"GET", v2 + "session/login", anyone, rights.None, logIn}, // with a body, as an old program does
+		{"POST", v2 + "session/validate", anyone, rights.None, post(bodyMax, s.sessionValidate)},
+		{"POST", v2 + "session/logout", anyone, rights.None, post(bodyMax, s.sessionLogout)},
+		{"GET", v2 + "session/current", withSession, rights.None, get(s.sessionCurrent)},
+		{"POST", "/auth", anyone, rights.None, get(s.auth)},
+		{"GET", "/auth", anyone, rights.None, get(s.auth)},
 
-		{"GET", v2 + "api_tokens", withSession, get(s.listTokens)},
-		{"POST", v2 + "api_tokens", withSession, post(bodyMax, s.createToken)},
-		{"PATCH", v2 + "api_tokens", withSession, post(bodyMax, s.rotateToken)},
-		{"GET", v2 + "api_tokens/{id}", withSession, get(s.showToken)},
-		{"DELETE", v2 + "api_tokens/{id}", withSession, get(s.deleteToken)},
+		{"GET", v2 + "api_tokens", withSession, rights.None, get(s.listTokens)},
+		{"POST", v2 + "api_tokens", withSession, rights.None, post(bodyMax, s.createToken)},
+		{"PATCH", v2 + "api_tokens", withSession, rights.None, post(bodyMax, s.rotateToken)},
+		{"GET", v2 + "api_tokens/{id}", withSession, rights.None, get(s.showToken)},
+		{"DELETE", v2 + "api_tokens/{id}", withSession, rights.None, get(s.deleteToken)},
 
-		{"POST", v2 + "parse_question", withSession, post(bodyMax, s.parseQuestion)},
-		{"GET", v2 + "questions", withSession, get(s.listQuestions)},
-		{"POST", v2 + "questions", withSession, post(bodyMax, s.createQuestion)},
-		{"GET", v2 + "questions/{id}", withSession, get(s.showQuestion)},
-		{"GET", v2 + "questions/{id}/events", withSession, s.questionEvents},
-		{"GET", v2 + "questions/{id}/account", withSession, get(s.questionAccount)},
-		{"GET", v2 + "result_info/question/{id}", withSession, get(s.resultInfo)},
-		{"GET", v2 + "result_data/question/{id}", withSession, get(s.resultData)},
+		{"POST", v2 + "parse_question", withSession, rights.AskDynamicQuestion, post(bodyMax, s.parseQuestion)},
+		{"GET", v2 + "questions", withSession, rights.AskDynamicQuestion, get(s.listQuestions)},
+		{"POST", v2 + "questions", withSession, rights.AskDynamicQuestion, post(bodyMax, s.createQuestion)},
+		{"GET", v2 + "questions/{id}", withSession, rights.AskDynamicQuestion, get(s.showQuestion)},
+		{"GET", v2 + "questions/{id}/events", withSession, rights.AskDynamicQuestion, s.questionEvents},
+		{"GET", v2 + "questions/{id}/account", withSession, rights.AskDynamicQuestion, get(s.questionAccount)},
+		{"GET", v2 + "result_info/question/{id}", withSession, rights.AskDynamicQuestion, get(s.resultInfo)},
+		{"GET", v2 + "result_data/question/{id}", withSession, rights.AskDynamicQuestion, get(s.resultData)},
 
-		{"GET", v2 + "sensors", withSession, get(s.listSensors)},
-		{"POST", v2 + "sensors", withSession, post(sensorMax, s.createSensor)},
-		{"GET", v2 + "sensors/{id}", withSession, get(s.sensorByID)},
-		{"GET", v2 + "sensors/by-name/{name}", withSession, get(s.sensorByName)},
-		{"GET", v2 + "sensors/by-hash/{hash}", withSession, get(s.sensorByHash)},
+		{"GET", v2 + "sensors", withSession, rights.ReadSensor, get(s.listSensors)},
+		{"POST", v2 + "sensors", withSession, rights.WriteSensor, post(sensorMax, s.createSensor)},
+		{"GET", v2 + "sensors/{id}", withSession, rights.ReadSensor, get(s.sensorByID)},
+		{"GET", v2 + "sensors/by-name/{name}", withSession, rights.ReadSensor, get(s.sensorByName)},
+		{"GET", v2 + "sensors/by-hash/{hash}", withSession, rights.ReadSensor, get(s.sensorByHash)},
 
-		{"GET", v2 + "system_status", withSession, s.systemStatus},
-		{"GET", v2 + "client_count", withSession, get(s.clientCount)},
+		{"GET", v2 + "system_status", withSession, rights.ReadSystemStatus, s.systemStatus},
+		{"GET", v2 + "client_count", withSession, rights.None, get(s.clientCount)},
 
-		{"GET", "/metrics", fromHere, s.serveMetrics},
-		{"GET", "/config/console.json", anyone, get(s.consoleConfig)},
-		{"GET", "/info.json", withSession, get(s.info)},
+		{"GET", "/metrics", fromHere, rights.None, s.serveMetrics},
+		{"GET", "/config/console.json", anyone, rights.None, get(s.consoleConfig)},
+		{"GET", "/info.json", withSession, rights.ReadServerStatus, get(s.info)},
 	})
 }
 
@@ -148,7 +150,11 @@ func (s *server) choose(w http.ResponseWriter, r *http.Request, path string, rou
 			s.refuse(w, r, path, err)
 			return
 		}
-		c.user = u
+		c.user, c.rights = u, s.rightsOf(u)
+		if !c.rights.MayAnywhere(rt.right) {
+			s.refuse(w, r, path, insufficient(rt.right))
+			return
+		}
 	}
 	if err := rt.serve(w, c); err != nil {
 		s.refuse(w, r, path, err)

@@ -145,6 +145,7 @@ func appendLink(b []byte, side string, l *endpoint.Link) []byte {
 		b = append(b, `,"round_trip_ms":`...)
 		b = strconv.AppendFloat(b, float64(l.Trip.Microseconds())/1000, 'f', -1, 64)
 		b = appendFlag(b, "slow_flag", l.Slow())
+		b = appendFlag(b, "backward_link_flag", l.Files)
 	}
 	return append(b, '}')
 }

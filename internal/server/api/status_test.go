@@ -51,6 +51,8 @@ type linkObject struct {
 	HostName    *string  `json:"host_name,omitempty"`
 	RoundTripMS *float64 `json:"round_trip_ms,omitempty"`
 	SlowFlag    *bool    `json:"slow_flag,omitempty"`
+
+	BackwardLinkFlag *bool `json:"backward_link_flag,omitempty"`
 }
 
 func address(n byte) netip.AddrPort {
@@ -73,7 +75,7 @@ func TestSystemStatus(t *testing.T) {
 		}
 		first := client(1, "first", "1.0", server, peer(2, "server"))
 		second := client(2, "server", "1.0", peer(1, "first"), peer(3, "third"))
-		second.Forward.Trip, second.Forward.Held = time.Second, false
+		second.Forward.Trip, second.Forward.Held, second.Backward.Files = time.Second, false, true
 		second.Reported, second.Way, second.Refused = netip.MustParseAddr("192.168.1.2"), "datagram", `"replayed" <&>`
 		third := client(3, "third", "1.1", peer(9, ""), server) // its neighbour went off
 		third.Backward.Held, third.Blocked, third.Segment = false, true, 1
@@ -125,8 +127,9 @@ func TestStatusIsJSON(t *testing.T) {
 		}
 		l.Peer, l.Name = endpoint.ID{byte(rapid.Int().Draw(t, "peer"))}, text.Draw(t, "name")
 		l.Trip = time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "trip")).Truncate(time.Microsecond)
+		l.Files = rapid.Bool().Draw(t, "files")
 		id, ms, slow := l.Peer.String(), float64(l.Trip.Microseconds())/1000, l.Trip > endpoint.SlowTrip
-		return l, linkObject{"peer", &id, &l.Name, &ms, &slow}
+		return l, linkObject{"peer", &id, &l.Name, &ms, &slow, &l.Files}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		s := endpoint.Status{
@@ -160,7 +163,7 @@ func TestStatusIsJSON(t *testing.T) {
 	})
 }
 
-// BenchmarkSystemStatus is the whole list of 100,000 machines.
+// BenchmarkSystemStatus is the whole list of 100,000 machines, and a page of it.
 func BenchmarkSystemStatus(b *testing.B) {
 	d := newDesk(b)
 	d.fleet.clients = make([]endpoint.Status, 100_000)
@@ -174,14 +177,18 @@ func BenchmarkSystemStatus(b *testing.B) {
 			Registered: time.Now(), Way: "datagram", Backward: link, Forward: link,
 		}
 	}
-	b.ReportAllocs()
-	r := httptest.NewRequestWithContext(b.Context(), "GET", "/api/v2/system_status", nil)
-	r.RemoteAddr = d.from
-	r.Header.Set("session", d.session)
-	for b.Loop() {
-		w := sink{head: http.Header{}}
-		d.api.ServeHTTP(&w, r)
-		b.SetBytes(w.bytes)
+	for name, path := range map[string]string{"whole": "/api/v2/system_status", "page": "/api/v2/system_status?row_start=50000&row_count=1000"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			r := httptest.NewRequestWithContext(b.Context(), "GET", path, nil)
+			r.RemoteAddr = d.from
+			r.Header.Set("session", d.session)
+			for b.Loop() {
+				w := sink{head: http.Header{}}
+				d.api.ServeHTTP(&w, r)
+				b.SetBytes(w.bytes)
+			}
+		})
 	}
 }
 

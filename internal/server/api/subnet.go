@@ -9,6 +9,7 @@ import (
 
 	"catenary/internal/boundary"
 	"catenary/internal/fault"
+	"catenary/internal/server/rights"
 	"catenary/internal/server/store"
 )
 
@@ -38,19 +39,19 @@ func (s *server) subnetRoutes() (out []route) {
 		path := "/api/v2/" + subnetNouns[kind].path
 		k := subnetKind{s, kind}
 		out = append(out,
-			route{"GET", path, withSession, get(k.list)},
-			route{"POST", path, withSession, post(bodyMax, k.create)},
-			route{"GET", path + "/{id}", withSession, get(k.show)},
-			route{"PATCH", path + "/{id}", withSession, post(bodyMax, k.change)},
-			route{"DELETE", path + "/{id}", withSession, get(k.remove)},
-			route{"GET", path + "/file", withSession, get(k.file)},
-			route{"POST", path + "/file", withSession, k.replace},
+			route{"GET", path, withSession, rights.ReadSubnets, get(k.list)},
+			route{"POST", path, withSession, rights.WriteSubnets, post(bodyMax, k.create)},
+			route{"GET", path + "/{id}", withSession, rights.ReadSubnets, get(k.show)},
+			route{"PATCH", path + "/{id}", withSession, rights.WriteSubnets, post(bodyMax, k.change)},
+			route{"DELETE", path + "/{id}", withSession, rights.WriteSubnets, get(k.remove)},
+			route{"GET", path + "/file", withSession, rights.ReadSubnets, get(k.file)},
+			route{"POST", path + "/file", withSession, rights.WriteSubnets, k.replace},
 		)
 	}
 	return append(out,
-		route{"GET", "/api/v2/boundaries", withSession, get(s.showMask)},
-		route{"PATCH", "/api/v2/boundaries", withSession, post(bodyMax, s.changeMask)},
-		route{"GET", "/api/v2/boundaries/{address}", withSession, get(s.findArea)},
+		route{"GET", "/api/v2/boundaries", withSession, rights.ReadSubnets, get(s.showMask)},
+		route{"PATCH", "/api/v2/boundaries", withSession, rights.WriteSubnets, post(bodyMax, s.changeMask)},
+		route{"GET", "/api/v2/boundaries/{address}", withSession, rights.ReadSubnets, get(s.findArea)},
 	)
 }
 

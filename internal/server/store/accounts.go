@@ -74,19 +74,18 @@ func (a Answer) keep(ctx context.Context, tx execer, id uint64) error {
 	}
 	// By the driver's own arguments: the query builder would spell a large
 	// result out in hexadecimal.
-	if _, err := tx.ExecContext(ctx, `INSERT INTO question_results (question_id, result) VALUES (?, ?)
+	if _, err := tx.ExecContext(ctx, `INSERT INTO question_results (question_id, result) VALUES ($1, $2)
 		ON CONFLICT (question_id) DO UPDATE SET result = excluded.result`, int64(id), solid(a.Result)); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO question_accounts (question_id, account) VALUES (?, ?)
+	_, err = tx.ExecContext(ctx, `INSERT INTO question_accounts (question_id, account) VALUES ($1, $2)
 		ON CONFLICT (question_id) DO UPDATE SET account = excluded.account`, int64(id), account)
 	return err
 }
 
 // QuestionAccount returns the account that was kept of a question.
 func (s *Store) QuestionAccount(ctx context.Context, id uint64) (Account, error) {
-	var data []byte
-	err := s.read.DB.QueryRowContext(ctx, "SELECT account FROM question_accounts WHERE question_id = ?", int64(id)).Scan(&data)
+	data, err := single[[]byte](ctx, s.read.DB, "SELECT account FROM question_accounts WHERE question_id = $1", int64(id))
 	if err != nil {
 		return Account{}, failed(err, "account of question %d", id)
 	}

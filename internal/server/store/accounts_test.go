@@ -2,12 +2,12 @@ package store
 
 import (
 	"net/netip"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"catenary/internal/endpoint"
 	"catenary/internal/fault"
+	"catenary/internal/server/store/storetest"
 )
 
 var someAccount = Account{
@@ -21,8 +21,10 @@ var someAccount = Account{
 func TestMachines(t *testing.T) { same(t, someAccount.Machines(), 21) }
 
 // TestKeepAnswer: what is kept of an open question is replaced until it closes.
-func TestKeepAnswer(t *testing.T) {
-	s := open(t)
+func TestKeepAnswer(t *testing.T) { storetest.Each(t, testKeepAnswer) }
+
+func testKeepAnswer(t *testing.T, e storetest.Engine) {
+	s := open(t, e)
 	ctx := t.Context()
 	id, err := s.CreateQuestion(ctx, Question{Text: "q", Issued: noon, Expires: noon.Add(time.Hour)})
 	must(t, err)
@@ -55,8 +57,10 @@ func TestKeepAnswer(t *testing.T) {
 
 // TestRepetitions: a question that is asked again has a new number, which
 // nobody sees and nobody else ever gets.
-func TestRepetitions(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "q.db")
+func TestRepetitions(t *testing.T) { storetest.Each(t, testRepetitions) }
+
+func testRepetitions(t *testing.T, e storetest.Engine) {
+	path := prepared(t, e)
 	s := openAt(t, path)
 	ctx := t.Context()
 	highest := func(want uint64) {
@@ -116,9 +120,13 @@ func TestRepetitions(t *testing.T) {
 func second[T any](_ T, err error) error { return err }
 
 func TestAccountThatNobodyUnderstands(t *testing.T) {
-	s := open(t)
+	storetest.Each(t, testAccountThatNobodyUnderstands)
+}
+
+func testAccountThatNobodyUnderstands(t *testing.T, e storetest.Engine) {
+	s := open(t, e)
 	fill(t, s)
-	_, err := s.write.ExecContext(t.Context(), "UPDATE question_accounts SET account = x'00'")
+	_, err := s.exec(t.Context(), "UPDATE question_accounts SET account = $1", []byte{0})
 	must(t, err)
 	_, err = s.QuestionAccount(t.Context(), 1)
 	wantKind(t, err, fault.Internal, "account of question 1")

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"net/netip"
 	"time"
 
@@ -83,24 +84,58 @@ type Touch struct {
 // TouchClients notes registrations, all or none. One that is older than what
 // the record has, or of a client that is gone, changes nothing.
 func (s *Store) TouchClients(ctx context.Context, touches []Touch) error {
-	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-		st, err := tx.Tx.PrepareContext(ctx, `UPDATE clients SET name = ?, registered = ?, incarnation = ?, sequence = ?, lan = ?, slot = ?
-			WHERE id = ? AND registered <= ?`)
-		if err != nil {
-			return err
-		}
-		for _, t := range touches {
-			at := micros(t.Registered)
-			if _, err := st.ExecContext(ctx, t.Name, at, int64(t.Incarnation), int64(t.Sequence), lanText(t.LAN), t.Slot, t.ID[:], at); err != nil {
-				return err
-			}
-		}
-		return st.Close()
-	})
+	touch := touchEach
+	if s.engine == postgres {
+		touch = touchTogether
+	}
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error { return touch(ctx, tx.Tx, touches) })
 	if err != nil {
 		return failed(err, "registrations")
 	}
 	return nil
+}
+
+// touchEach suits SQLite, where a statement costs nobody a way.
+func touchEach(ctx context.Context, tx *sql.Tx, touches []Touch) error {
+	st, err := tx.PrepareContext(ctx, `UPDATE clients SET name = $1, registered = $2, incarnation = $3, sequence = $4, lan = $5, slot = $6
+		WHERE id = $7 AND registered <= $2`)
+	if err != nil {
+		return err
+	}
+	for _, t := range touches {
+		if _, err := st.ExecContext(ctx, legible(t.Name), micros(t.Registered), int64(t.Incarnation), int64(t.Sequence), lanText(t.LAN), int64(t.Slot), t.ID[:]); err != nil {
+			return err
+		}
+	}
+	return st.Close()
+}
+
+// touchTogether gives PostgreSQL everything in one statement. Of several
+// registrations of a client only the newest goes there: which of them it would
+// take is not said.
+func touchTogether(ctx context.Context, tx *sql.Tx, touches []Touch) error {
+	newest := make(map[endpoint.ID]Touch, len(touches))
+	for _, t := range touches {
+		if was, ok := newest[t.ID]; !ok || !t.Registered.Before(was.Registered) {
+			newest[t.ID] = t
+		}
+	}
+	var ids [][]byte
+	var names, lans []string
+	var registered, incarnations, sequences, slots []int64
+	for _, t := range newest {
+		ids = append(ids, t.ID[:])
+		names, lans = append(names, legible(t.Name)), append(lans, lanText(t.LAN))
+		registered, slots = append(registered, micros(t.Registered)), append(slots, int64(t.Slot))
+		incarnations, sequences = append(incarnations, int64(t.Incarnation)), append(sequences, int64(t.Sequence))
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE clients AS c
+		SET name = t.name, registered = t.registered, incarnation = t.incarnation, sequence = t.sequence, lan = t.lan, slot = t.slot
+		FROM unnest($1::bytea[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[])
+			AS t (id, name, registered, incarnation, sequence, lan, slot)
+		WHERE c.id = t.id AND c.registered <= t.registered`,
+		ids, names, registered, incarnations, sequences, lans, slots)
+	return err
 }
 
 func lanText(p netip.Prefix) string {

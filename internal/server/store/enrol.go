@@ -24,7 +24,7 @@ type Enrolment struct {
 // Enrol lets machines in, in one transaction: however many come at once, they
 // wait for the disk together. An error of its own concerns all of them.
 func (s *Store) Enrol(ctx context.Context, now time.Time, list []*Enrolment) error {
-	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		for _, e := range list {
 			e.Err = nil
 			if err := enrol(ctx, tx, now, e); fault.KindOf(err) != fault.Denied && fault.KindOf(err) != fault.Conflict {
@@ -46,7 +46,7 @@ func (s *Store) Enrol(ctx context.Context, now time.Time, list []*Enrolment) err
 func enrol(ctx context.Context, tx bun.Tx, now time.Time, e *Enrolment) error {
 	c := e.Client
 	r := clientRow{
-		ID: c.ID[:], ComputerID: c.ComputerID, Name: c.Name, Key: c.Key[:], Enrolled: micros(c.Enrolled),
+		ID: c.ID[:], ComputerID: c.ComputerID, Name: legible(c.Name), Key: c.Key[:], Enrolled: micros(c.Enrolled),
 		Registered: micros(c.Registered), Incarnation: int64(c.Incarnation), Sequence: int64(c.Sequence),
 	}
 	err := one(tx.NewInsert().Model(&r).On("CONFLICT DO NOTHING").Exec(ctx))

@@ -3,10 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 
-	"modernc.org/sqlite"
+	"github.com/jackc/pgx/v5/pgconn"
+	lite "modernc.org/sqlite"
 
 	"catenary/internal/fault"
 )
@@ -24,6 +28,7 @@ const (
 	codeNotADB     = 26
 	codeUnique     = 2067 // extended: a UNIQUE column
 	codePrimaryKey = 1555 // extended: a PRIMARY KEY
+	codeForeignKey = 787  // extended: a FOREIGN KEY
 )
 
 // damage is what a check of the file has found.
@@ -42,17 +47,31 @@ func failed(err error, format string, args ...any) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fault.New(fault.Unavailable, "%s: %w", what, err)
 	}
-	e, ok := errors.AsType[*sqlite.Error](err)
-	if !ok {
-		return fmt.Errorf("%s: %w", what, err) // has its kind, or is Internal
+	if e, ok := errors.AsType[*lite.Error](err); ok {
+		return failedSQLite(e.Code(), err, what)
 	}
-	if e.Code() == codeUnique || e.Code() == codePrimaryKey {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return failedPostgres(e.Code, err, what)
+	}
+	if isAway(err) {
+		return fault.New(fault.Unavailable, "%s: the database does not answer: %w", what, err)
+	}
+	return fmt.Errorf("%s: %w", what, err) // has its kind, or is Internal
+}
+
+func failedSQLite(code int, err error, what string) error {
+	if code == codeUnique || code == codePrimaryKey {
 		return fault.New(fault.Conflict, "%s: already exists", what)
 	}
-	switch e.Code() & codeMask {
+	if code == codeForeignKey {
+		return orphan(what)
+	}
+	switch code & codeMask {
 	case codeBusy, codeLocked, codeInterrupt:
 		return fault.New(fault.Unavailable, "%s: the database is busy: %w", what, err)
-	case codeFull, codeIO, codeReadOnly:
+	case codeFull:
+		return full(what, err)
+	case codeIO, codeReadOnly:
 		return fault.New(fault.Internal, "%s: the disk refuses: %w", what, err)
 	case codeCorrupt, codeNotADB:
 		return damaged(what, err)
@@ -60,8 +79,55 @@ func failed(err error, format string, args ...any) error {
 	return fault.New(fault.Internal, "%s: %w", what, err)
 }
 
+func failedPostgres(code string, err error, what string) error {
+	switch code {
+	case "23505": // unique_violation
+		return fault.New(fault.Conflict, "%s: already exists", what)
+	case "23503": // foreign_key_violation
+		return orphan(what)
+	case "22021", "22P05", "54000": // no text in UTF-8; too large for an index
+		return fault.New(fault.Invalid, "%s: %w", what, err)
+	case "28000", "28P01", "3D000", "42501": // who we are, which database, rights
+		return fault.New(fault.Invalid, "%s: PostgreSQL does not let us in: %w", what, err)
+	case "55P03", "53400": // lock_not_available, configuration_limit_exceeded
+		return fault.New(fault.Unavailable, "%s: the database is busy: %w", what, err)
+	case "53100": // disk_full
+		return full(what, err)
+	case "58030": // io_error
+		return fault.New(fault.Internal, "%s: the disk refuses: %w", what, err)
+	}
+	switch code[:min(2, len(code))] {
+	case "08", "40", "53", "57": // connection, rollback, resources, shutdown
+		return fault.New(fault.Unavailable, "%s: the database is not ready: %w", what, err)
+	case "XX":
+		return damaged(what, err)
+	}
+	return fault.New(fault.Internal, "%s: %w", what, err)
+}
+
+// isAway reports whether nobody answers at the other end of a connection.
+func isAway(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err) || pgconn.Timeout(err)
+}
+
+// full is for somebody else to mend, and then goes on: it is not our end.
+func full(what string, err error) error {
+	return fault.New(fault.Unavailable, "%s: the disk is full: %w", what, err)
+}
+
+func orphan(what string) error {
+	return fault.New(fault.NotFound, "%s: what it belongs to is not there", what)
+}
+
 func damaged(what string, err error) error {
-	return fault.New(fault.Internal, "%s: the file is damaged or is no database; restore it from a backup: %w", what, err)
+	return fault.New(fault.Internal, "%s: is damaged or is no database; restore it from a backup: %w", what, err)
 }
 
 // one makes sure that a statement has changed something.

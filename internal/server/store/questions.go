@@ -30,7 +30,7 @@ type questionRow struct {
 	Text       string
 	UserID     int64
 	Plan       []byte
-	ComputerID bool
+	ComputerID flag
 	Issued     int64
 	Expires    int64
 	Closed     int64
@@ -38,13 +38,13 @@ type questionRow struct {
 }
 
 func (r questionRow) question() Question {
-	return Question{uint64(r.ID), r.Text, r.UserID, r.Plan, r.ComputerID, when(r.Issued), when(r.Expires), when(r.Closed)}
+	return Question{uint64(r.ID), r.Text, r.UserID, r.Plan, r.ComputerID != 0, when(r.Issued), when(r.Expires), when(r.Closed)}
 }
 
 // CreateQuestion records an asking and returns its number.
 func (s *Store) CreateQuestion(ctx context.Context, q Question) (uint64, error) {
 	r := questionRow{
-		Text: q.Text, UserID: q.UserID, Plan: solid(q.Plan), ComputerID: q.ComputerID,
+		Text: legible(q.Text), UserID: q.UserID, Plan: solid(q.Plan), ComputerID: flagged(q.ComputerID),
 		Issued: micros(q.Issued), Expires: micros(q.Expires), Closed: micros(q.Closed),
 	}
 	if _, err := s.write.NewInsert().Model(&r).Returning("id").Exec(ctx); err != nil {
@@ -93,15 +93,13 @@ func (s *Store) OpenQuestions(ctx context.Context) ([]Question, error) {
 // again; one that it had before is closed. Only the first number is listed and
 // found.
 func (s *Store) RepeatQuestion(ctx context.Context, id uint64, issued time.Time) (number uint64, err error) {
-	err = s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := closeRepetitions(ctx, tx.Tx, id, issued); err != nil {
 			return err
 		}
-		row := tx.Tx.QueryRowContext(ctx, `INSERT INTO questions (text, user_id, plan, computer_id, issued, expires, closed, repeats)
-			SELECT text, user_id, x'', computer_id, ?, expires, 0, id FROM questions WHERE id = ? AND closed = 0 AND repeats = 0
-			RETURNING id`, micros(issued), int64(id))
-		var n int64
-		err := row.Scan(&n)
+		n, err := single[int64](ctx, tx.Tx, `INSERT INTO questions (text, user_id, plan, computer_id, issued, expires, closed, repeats)
+			SELECT text, user_id, $1, computer_id, $2, expires, 0, id FROM questions WHERE id = $3 AND closed = 0 AND repeats = 0
+			RETURNING id`, []byte{}, micros(issued), int64(id))
 		number = uint64(n)
 		if errors.Is(err, sql.ErrNoRows) {
 			return notOpen(ctx, tx, id)
@@ -125,9 +123,8 @@ func (s *Store) Repetitions(ctx context.Context, id uint64) (int, error) {
 
 // HighestQuestion is the highest number that was ever given to a question, or 0.
 func (s *Store) HighestQuestion(ctx context.Context) (uint64, error) {
-	var highest int64
-	err := s.read.DB.QueryRowContext(ctx, "SELECT seq FROM sqlite_sequence WHERE name = 'questions'").Scan(&highest)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	highest, err := lastNumber(ctx, s.engine, s.read.DB, "questions")
+	if err != nil {
 		return 0, failed(err, "highest question")
 	}
 	return uint64(highest), nil
@@ -135,13 +132,14 @@ func (s *Store) HighestQuestion(ctx context.Context) (uint64, error) {
 
 // KeepAnswer keeps the answer so far of a question that stays open.
 func (s *Store) KeepAnswer(ctx context.Context, id uint64, a Answer) error {
-	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-		open, err := tx.NewSelect().Model((*questionRow)(nil)).Where("id = ? AND closed = 0 AND repeats = 0", int64(id)).Exists(ctx)
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		// Changes nothing, but keeps others from closing the question meanwhile.
+		err := one(tx.Tx.ExecContext(ctx, "UPDATE questions SET closed = 0 WHERE id = $1 AND closed = 0 AND repeats = 0", int64(id)))
+		if errors.Is(err, sql.ErrNoRows) {
+			return notOpen(ctx, tx, id)
+		}
 		if err != nil {
 			return err
-		}
-		if !open {
-			return notOpen(ctx, tx, id)
 		}
 		return a.keep(ctx, tx.Tx, id)
 	})
@@ -155,9 +153,9 @@ func (s *Store) KeepAnswer(ctx context.Context, id uint64, a Answer) error {
 // only once; again is a Conflict. One that ends before its time has expired
 // then.
 func (s *Store) CloseQuestion(ctx context.Context, id uint64, closed time.Time, a Answer) error {
-	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		err := one(tx.NewUpdate().Model((*questionRow)(nil)).
-			Set("closed = ?", micros(closed)).Set("expires = min(expires, ?)", micros(closed)).
+			Set("closed = ?", micros(closed)).Set("expires = CASE WHEN expires < ?0 THEN expires ELSE ?0 END", micros(closed)).
 			Where("id = ? AND closed = 0 AND repeats = 0", int64(id)).Exec(ctx))
 		if errors.Is(err, sql.ErrNoRows) {
 			return notOpen(ctx, tx, id)
@@ -176,13 +174,8 @@ func (s *Store) CloseQuestion(ctx context.Context, id uint64, closed time.Time, 
 	return nil
 }
 
-// An execer is a transaction of the driver's.
-type execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}
-
 func closeRepetitions(ctx context.Context, tx execer, id uint64, closed time.Time) error {
-	_, err := tx.ExecContext(ctx, "UPDATE questions SET closed = ? WHERE repeats > 0 AND repeats = ? AND closed = 0", micros(closed), int64(id))
+	_, err := tx.ExecContext(ctx, "UPDATE questions SET closed = $1 WHERE repeats > 0 AND repeats = $2 AND closed = 0", micros(closed), int64(id))
 	return err
 }
 
@@ -200,8 +193,7 @@ func notOpen(ctx context.Context, tx bun.Tx, id uint64) error {
 
 // QuestionResult returns the result that was kept of a question.
 func (s *Store) QuestionResult(ctx context.Context, id uint64) ([]byte, error) {
-	var result []byte
-	err := s.read.DB.QueryRowContext(ctx, "SELECT result FROM question_results WHERE question_id = ?", int64(id)).Scan(&result)
+	result, err := single[[]byte](ctx, s.read.DB, "SELECT result FROM question_results WHERE question_id = $1", int64(id))
 	if err != nil {
 		return nil, failed(err, "result of question %d", id)
 	}

@@ -32,7 +32,7 @@ func (r secretRow) secret() Secret {
 
 // CreateSecret adds an enrolment secret.
 func (s *Store) CreateSecret(ctx context.Context, n Secret) error {
-	r := secretRow{Hash: n.Hash[:], Name: n.Name, Created: micros(n.Created), Expires: micros(n.Expires), Uses: n.Uses}
+	r := secretRow{Hash: n.Hash[:], Name: legible(n.Name), Created: micros(n.Created), Expires: micros(n.Expires), Uses: n.Uses}
 	if _, err := s.write.NewInsert().Model(&r).Exec(ctx); err != nil {
 		return failed(err, "enrolment secret %q", n.Name)
 	}

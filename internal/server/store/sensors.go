@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"catenary/internal/sensor"
+	"catenary/internal/value"
 )
 
 // A Sensor is the server's record of a sensor. What it computes is in its
@@ -30,8 +31,9 @@ type sensorRow struct {
 
 	ID         int64 `bun:",pk,autoincrement"`
 	Name       string
+	NameKey    string
 	Hash       uint32
-	Builtin    bool
+	Builtin    flag
 	Definition []byte
 	Signed     []byte
 	Created    int64
@@ -41,10 +43,10 @@ type sensorRow struct {
 
 func (r sensorRow) sensor() Sensor {
 	s := Sensor{
-		ID: r.ID, Name: r.Name, Builtin: r.Builtin,
+		ID: r.ID, Name: r.Name, Builtin: r.Builtin != 0,
 		Created: when(r.Created), Modified: when(r.Modified), ModifiedBy: r.ModifiedBy,
 	}
-	if !r.Builtin { // it may have the definition of the script that it replaced
+	if r.Builtin == 0 { // it may have the definition of the script that it replaced
 		s.Definition, s.Signed = r.Definition, r.Signed
 	}
 	return s
@@ -53,14 +55,17 @@ func (r sensorRow) sensor() Sensor {
 // CreateSensor adds a script sensor and returns it with its ID. A name in use,
 // or one with the hash of another, is a Conflict.
 func (s *Store) CreateSensor(ctx context.Context, n Sensor) (Sensor, error) {
+	if err := checkName(n.Name); err != nil {
+		return Sensor{}, failed(err, "sensor %.100q", n.Name)
+	}
 	r := sensorRow{
-		Name: n.Name, Hash: sensor.Hash(n.Name), Definition: solid(n.Definition), Signed: solid(n.Signed),
+		Name: n.Name, NameKey: value.Fold(n.Name), Hash: sensor.Hash(n.Name), Definition: solid(n.Definition), Signed: solid(n.Signed),
 		Created: micros(n.Created), Modified: micros(n.Modified), ModifiedBy: n.ModifiedBy,
 	}
-	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		// The record of a builtin that the program has lost may be taken over.
-		err := tx.NewUpdate().Model(&r).Column("name", "hash", "definition", "signed", "created", "modified", "modified_by").
-			Where("name = ? AND NOT builtin AND definition = x''", n.Name).Returning("id").Scan(ctx)
+		err := tx.NewUpdate().Model(&r).Column("name", "name_key", "hash", "definition", "signed", "created", "modified", "modified_by").
+			Where("name_key = ? AND builtin = 0 AND length(definition) = 0", r.NameKey).Returning("id").Scan(ctx)
 		if errors.Is(err, sql.ErrNoRows) {
 			_, err = tx.NewInsert().Model(&r).Returning("id").Exec(ctx)
 		}
@@ -87,8 +92,8 @@ func solid(b []byte) []byte {
 // builtin from now on.
 func (s *Store) SyncBuiltin(ctx context.Context, builtin []sensor.Sensor, now time.Time) error {
 	what := "builtin sensors"
-	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := tx.NewUpdate().Model((*sensorRow)(nil)).Set("builtin = FALSE").Where("builtin").Exec(ctx); err != nil {
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.NewUpdate().Model((*sensorRow)(nil)).Set("builtin = 0").Where("builtin = 1").Exec(ctx); err != nil {
 			return err
 		}
 		for _, b := range builtin {
@@ -110,12 +115,12 @@ func (s *Store) SyncBuiltin(ctx context.Context, builtin []sensor.Sensor, now ti
 func syncOne(ctx context.Context, tx bun.Tx, name string, now time.Time) error {
 	h := sensor.Hash(name)
 	err := one(tx.NewUpdate().Model((*sensorRow)(nil)).
-		Set("name = ?", name).Set("hash = ?", h).Set("builtin = TRUE").Where("name = ?", name).Exec(ctx))
+		Set("name = ?", name).Set("hash = ?", h).Set("builtin = 1").Where("name_key = ?", value.Fold(name)).Exec(ctx))
 	if !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	r := sensorRow{
-		Name: name, Hash: h, Builtin: true, Definition: []byte{}, Signed: []byte{},
+		Name: name, NameKey: value.Fold(name), Hash: h, Builtin: 1, Definition: []byte{}, Signed: []byte{},
 		Created: micros(now), Modified: micros(now),
 	}
 	_, err = tx.NewInsert().Model(&r).Exec(ctx)
@@ -125,7 +130,7 @@ func syncOne(ctx context.Context, tx bun.Tx, name string, now time.Time) error {
 // Sensors returns every sensor that can be computed, by name.
 func (s *Store) Sensors(ctx context.Context) ([]Sensor, error) {
 	var rows []sensorRow
-	err := s.read.NewSelect().Model(&rows).Where("builtin OR definition <> x''").Order("name").Scan(ctx)
+	err := s.read.NewSelect().Model(&rows).Where("builtin = 1 OR length(definition) > 0").Order("name_key").Scan(ctx)
 	if err != nil {
 		return nil, failed(err, "sensors")
 	}

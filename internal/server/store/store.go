@@ -1,35 +1,32 @@
 // Package store is what the server remembers across restarts: rows in one
-// SQLite file, one file here per noun.
+// SQLite file or one PostgreSQL database, one file here per noun.
 //
 // The server's host and the API read and write through [Store]; nobody else
-// speaks SQL. Every error has its kind (package fault). A write that has
-// returned survives a crash and a power cut. What is kept in memory only, such
-// as live answers and sessions, is not the store's business.
+// speaks SQL, and what is written here reads the same for both databases. Every
+// error has its kind (package fault). A write that has returned survives a
+// crash and a power cut. What is kept in memory only, such as live answers and
+// sessions, is not the store's business.
 package store
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
-	"io/fs"
-	"net/url"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"github.com/uptrace/bun/schema"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"catenary/internal/fault"
 )
 
 const (
-	// readersMax is how many reads run at once; more would only wait for the
-	// processor.
+	// readersMax is how many reads of a file run at once; more would only wait
+	// for the processor.
 	readersMax = 4
 	// busyTimeout is how long, in milliseconds, a statement waits for another
 	// process (a backup, a shell) that holds the file.
@@ -40,90 +37,96 @@ const (
 	checkMax = 256 << 20
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
 // A Store is an open database. Its methods may be called from any goroutine.
 type Store struct {
-	write *bun.DB // exactly one connection: SQLite has one writer at a time
-	read  *bun.DB
+	engine engine
+	name   string
+	write  *bun.DB // of SQLite exactly one connection: it has one writer at a time
+	read   *bun.DB
 }
 
-// Open opens the database file at path, creating it if it is not there, and
-// brings its tables up to date.
-func Open(ctx context.Context, path string) (*Store, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "database %s: %w", path, err)
-	}
-	size, err := claim(path)
+// Open opens the database at an address, and brings its tables up to date. The
+// address is a file's path or sqlite:///path, which is created if it is not
+// there, or postgres://user@host/name.
+func Open(ctx context.Context, address string) (*Store, error) {
+	p, err := findPlace(address)
 	if err != nil {
 		return nil, err
 	}
-	// FULL and not NORMAL: with NORMAL a power cut may forget the newest
-	// commits, and a forgotten question number would be given out again.
-	w, err := sql.Open("sqlite", dsn(path, "_txlock=immediate", "_pragma=synchronous(FULL)", "_pragma=journal_mode(WAL)"))
-	if err != nil {
-		return nil, fault.New(fault.Internal, "database %s: %w", path, err)
+	if p.engine == sqlite {
+		if err := claim(p.path); err != nil {
+			return nil, err
+		}
 	}
-	w.SetMaxOpenConns(1)
-	r, err := sql.Open("sqlite", dsn(path, "_pragma=query_only(1)"))
+	s, err := openAsIs(p)
 	if err != nil {
-		return nil, errors.Join(fault.New(fault.Internal, "database %s: %w", path, err), w.Close())
+		return nil, err
 	}
-	r.SetMaxOpenConns(readersMax)
-	r.SetMaxIdleConns(readersMax)
-	s := &Store{bun.NewDB(w, sqlitedialect.New()), bun.NewDB(r, sqlitedialect.New())}
-	if err := s.prepare(ctx, path, size); err != nil {
+	if err := s.prepare(ctx, p); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// claim makes sure that the file exists, that only its owner reads it (hashes
-// of passwords and tokens are in it), and returns its size.
-func claim(path string) (size int64, err error) {
+// openAsIs opens a database that is there, whatever is in it.
+func openAsIs(p place) (*Store, error) {
+	write, read, err := p.connect()
+	if err != nil {
+		return nil, fault.New(fault.Internal, "database %s: %w", p.name, err)
+	}
+	builder := func(db *sql.DB) *bun.DB {
+		var d schema.Dialect = sqlitedialect.New()
+		if p.engine == postgres {
+			d = pgdialect.New()
+		}
+		return bun.NewDB(db, d).WithQueryHook(patience{})
+	}
+	return &Store{p.engine, p.name, builder(write), builder(read)}, nil
+}
+
+// claim makes sure that the file exists, and that only its owner reads it:
+// hashes of passwords and tokens are in it.
+func claim(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return 0, fault.New(fault.Invalid, "database: %w", err)
+		return fault.New(fault.Invalid, "database: %w", err)
 	}
-	info, err := f.Stat()
-	if err := errors.Join(err, f.Close()); err != nil {
-		return 0, fault.New(fault.Internal, "database: %w", err)
-	}
-	return info.Size(), nil
-}
-
-// dsn returns the driver's name for path. The parameters are ours alone: a
-// _pragma runs as SQL.
-func dsn(path string, params ...string) string {
-	slashed := filepath.ToSlash(path)
-	if !strings.HasPrefix(slashed, "/") {
-		slashed = "/" + slashed // a Windows drive
-	}
-	params = append(params, "_pragma=busy_timeout("+busyTimeout+")", "_pragma=foreign_keys(1)")
-	return "file://" + (&url.URL{Path: slashed}).EscapedPath() + "?" + strings.Join(params, "&")
-}
-
-func (s *Store) prepare(ctx context.Context, path string, size int64) error {
-	if size > 0 && size <= checkMax {
-		if err := s.check(ctx); err != nil {
-			return failed(err, "database %s", path)
-		}
-	}
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fault.New(fault.Internal, "database %s: %w", path, err)
-	}
-	if err := migrate(ctx, s.write.DB, sub); err != nil {
-		return failed(err, "database %s", path)
+	if err := f.Close(); err != nil {
+		return fault.New(fault.Internal, "database: %w", err)
 	}
 	return nil
 }
 
-func (s *Store) check(ctx context.Context) error {
-	var verdict string
-	if err := s.write.NewRaw("PRAGMA quick_check(1)").Scan(ctx, &verdict); err != nil {
+// prepare checks the database and brings its tables up to date.
+func (s *Store) prepare(ctx context.Context, p place) error {
+	err := s.check(ctx, p)
+	if err == nil {
+		err = migrate(ctx, s.engine, s.write.DB, migrations())
+	}
+	for _, table := range []string{"users", "sensors"} {
+		if err == nil {
+			err = fillKeys(ctx, s.write.DB, table)
+		}
+	}
+	if err != nil {
+		return failed(err, "database %s", s.name)
+	}
+	return nil
+}
+
+func (s *Store) check(ctx context.Context, p place) error {
+	if p.engine == postgres {
+		return suitable(ctx, s.write.DB)
+	}
+	info, err := os.Stat(p.path)
+	if err != nil {
+		return err
+	}
+	if info.Size() == 0 || info.Size() > checkMax {
+		return nil
+	}
+	verdict, err := single[string](ctx, s.write.DB, "PRAGMA quick_check(1)")
+	if err != nil {
 		return err
 	}
 	if verdict != "ok" {
@@ -132,25 +135,10 @@ func (s *Store) check(ctx context.Context) error {
 	return nil
 }
 
-// migrate brings the tables from whatever version they are to the newest that
-// files has.
-func migrate(ctx context.Context, db *sql.DB, files fs.FS) error {
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return err
-	}
-	have, want, err := p.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if have > want {
-		return fault.New(fault.Conflict, "its tables are of version %d and this program knows %d: a newer Catenary has used it", have, want)
-	}
-	_, err = p.Up(ctx)
-	return err
-}
+// Name is how the database is shown to people.
+func (s *Store) Name() string { return s.name }
 
-// Close ends all use of the file.
+// Close ends all use of the database.
 func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
 
 // micros is how a time lies in the database; when reads it back.
@@ -166,4 +154,14 @@ func when(us int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(us).UTC()
+}
+
+// A flag is a truth value as it lies in the database.
+type flag int64
+
+func flagged(b bool) flag {
+	if b {
+		return 1
+	}
+	return 0
 }

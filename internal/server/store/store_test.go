@@ -20,14 +20,27 @@ import (
 	"catenary/internal/endpoint"
 	"catenary/internal/fault"
 	"catenary/internal/sensor"
+	"catenary/internal/server/store/storetest"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 123_456_000, time.UTC)
 
 // open opens a fresh store that ends with the test.
-func open(t *testing.T) *Store {
+func open(t *testing.T, e storetest.Engine) *Store {
 	t.Helper()
-	return openAt(t, filepath.Join(t.TempDir(), "catenary.db"))
+	return openAt(t, prepared(t, e))
+}
+
+// prepared returns the address of a fresh database that has its tables.
+func prepared(t testing.TB, e storetest.Engine) string {
+	t.Helper()
+	return e.Prepared(t, func(address string) error {
+		s, err := Open(context.Background(), address) // it may serve other tests, too
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	})
 }
 
 func openAt(t *testing.T, path string) *Store {
@@ -130,9 +143,14 @@ func readAll(t *testing.T, s *Store) everything {
 	return e
 }
 
-func TestRestartKeepsEverything(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a dir", "100% #1?.db")
-	must(t, os.Mkdir(filepath.Dir(path), 0o700))
+func TestRestartKeepsEverything(t *testing.T) { storetest.Each(t, testRestartKeepsEverything) }
+
+func testRestartKeepsEverything(t *testing.T, e storetest.Engine) {
+	path := prepared(t, e)
+	if e == storetest.SQLite {
+		path = filepath.Join(t.TempDir(), "a dir", "100% #1?.db")
+		must(t, os.Mkdir(filepath.Dir(path), 0o700))
+	}
 	s := openAt(t, path)
 	fill(t, s)
 	want := everything{
@@ -155,17 +173,19 @@ func TestRestartKeepsEverything(t *testing.T) {
 
 	again := openAt(t, path)
 	same(t, readAll(t, again), want)
-	info, err := os.Stat(path)
-	must(t, err)
-	if info.Mode().Perm() != 0o600 {
-		t.Errorf("the file has mode %v, want only its owner to read it", info.Mode())
+	if e == storetest.SQLite {
+		info, err := os.Stat(path)
+		must(t, err)
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("the file has mode %v, want only its owner to read it", info.Mode())
+		}
 	}
 }
 
 func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good.db")
-	s := openAt(t, good)
+	s := openAt(t, "sqlite://"+good)
 	fill(t, s)
 	must(t, s.Close())
 	whole, err := os.ReadFile(good)
@@ -181,9 +201,9 @@ func TestOpenRefuses(t *testing.T) {
 		kind       fault.Kind
 		want       string
 	}{
-		{"text", "text.db", []byte(strings.Repeat("not a database\n", 100)), fault.Internal, "text.db: the file is damaged or is no database"},
-		{"half", "half.db", whole[:len(whole)/2], fault.Internal, "half.db: the file is damaged or is no database"},
-		{"overwritten", "over.db", overwritten, fault.Internal, "over.db: the file is damaged or is no database"},
+		{"text", "text.db", []byte(strings.Repeat("not a database\n", 100)), fault.Internal, "text.db: is damaged or is no database"},
+		{"half", "half.db", whole[:len(whole)/2], fault.Internal, "half.db: is damaged or is no database"},
+		{"overwritten", "over.db", overwritten, fault.Internal, "over.db: is damaged or is no database"},
 		{"no such directory", "nowhere/x.db", nil, fault.Invalid, "no such file or directory"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -203,46 +223,54 @@ func TestOpenRefuses(t *testing.T) {
 // withNext returns this program's migrations and one more, and its version.
 func withNext(t *testing.T, next string) (files fstest.MapFS, version int) {
 	t.Helper()
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+	names, err := fs.Glob(migrations(), "*.sql")
 	must(t, err)
 	files = fstest.MapFS{}
 	for _, name := range names {
-		data, err := migrations.ReadFile(name)
+		data, err := fs.ReadFile(migrations(), name)
 		must(t, err)
-		files[filepath.Base(name)] = &fstest.MapFile{Data: data}
+		files[name] = &fstest.MapFile{Data: data}
 	}
 	version = len(names) + 1
 	files[fmt.Sprintf("%05d_next.sql", version)] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + next)}
 	return files, version
 }
 
-func TestMigrateExistingFile(t *testing.T) {
-	s := open(t)
+func TestMigrateExistingFile(t *testing.T) { storetest.Each(t, testMigrateExistingFile) }
+
+func testMigrateExistingFile(t *testing.T, e storetest.Engine) {
+	s := open(t, e)
 	fill(t, s)
 	files, next := withNext(t, "ALTER TABLE users ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm';\n")
 	for range 2 { // the second finds nothing to do
-		must(t, migrate(t.Context(), s.write.DB, files))
+		must(t, migrate(t.Context(), s.engine, s.write.DB, files))
 	}
 	var mood string
 	must(t, s.write.NewRaw("SELECT mood FROM users WHERE name = 'ann'").Scan(t.Context(), &mood))
 	same(t, mood, "calm")
 
 	// This program does not know that version.
-	err := s.prepare(t.Context(), "catenary.db", 0)
-	wantKind(t, err, fault.Conflict, fmt.Sprintf("catenary.db: its tables are of version %d and this program knows %d", next, next-1))
+	err := s.prepare(t.Context(), place{engine: s.engine, path: s.name})
+	wantKind(t, err, fault.Conflict, fmt.Sprintf("its tables are of version %d and this program knows %d", next, next-1))
 }
 
 func TestMigrationThatFailsChangesNothing(t *testing.T) {
-	s := open(t)
-	files, _ := withNext(t, "ALTER TABLE users ADD COLUMN mood TEXT;\nALTER TABLE nothing ADD COLUMN mood TEXT;\n")
-	if migrate(t.Context(), s.write.DB, files) == nil {
-		t.Fatal("a wrong migration was applied")
-	}
-	must(t, s.prepare(t.Context(), "catenary.db", 0)) // still at its own version
+	storetest.Each(t, testMigrationThatFailsChangesNothing)
 }
 
-func TestStoppedContext(t *testing.T) {
-	s := open(t)
+func testMigrationThatFailsChangesNothing(t *testing.T, e storetest.Engine) {
+	s := open(t, e)
+	files, _ := withNext(t, "ALTER TABLE users ADD COLUMN mood TEXT;\nALTER TABLE nothing ADD COLUMN mood TEXT;\n")
+	if migrate(t.Context(), s.engine, s.write.DB, files) == nil {
+		t.Fatal("a wrong migration was applied")
+	}
+	must(t, s.prepare(t.Context(), place{engine: s.engine, path: s.name})) // still at its own version
+}
+
+func TestStoppedContext(t *testing.T) { storetest.Each(t, testStoppedContext) }
+
+func testStoppedContext(t *testing.T, e storetest.Engine) {
+	s := open(t, e)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := s.Users(ctx)

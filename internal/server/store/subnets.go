@@ -44,8 +44,8 @@ func (s Subnet) row() subnetRow {
 		texts[i] = p.String()
 	}
 	return subnetRow{
-		ID: s.ID, Kind: s.Kind.String(), Networks: strings.Join(texts, ","), Neighborhood: s.Neighborhood,
-		Name: s.Name, Comment: s.Comment,
+		ID: s.ID, Kind: s.Kind.String(), Networks: strings.Join(texts, ","), Neighborhood: legible(s.Neighborhood),
+		Name: legible(s.Name), Comment: legible(s.Comment),
 		Created: micros(s.Created), CreatedBy: s.CreatedBy, Modified: micros(s.Modified), ModifiedBy: s.ModifiedBy,
 	}
 }
@@ -100,7 +100,10 @@ func readSubnets(ctx context.Context, db bun.IDB) ([]Subnet, error) {
 // everything as it was.
 func (s *Store) EditSubnets(ctx context.Context, edit func([]Subnet) ([]Subnet, error)) (list []Subnet, err error) {
 	var refused error // edit's own, which says all there is to say
-	err = s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := takeTurn(ctx, tx.Tx, "subnets"); err != nil {
+			return err
+		}
 		before, err := readSubnets(ctx, tx)
 		if err != nil {
 			return err
@@ -124,7 +127,7 @@ func (s *Store) EditSubnets(ctx context.Context, edit func([]Subnet) ([]Subnet, 
 // is new.
 func writeSubnets(ctx context.Context, tx bun.Tx, before, list []Subnet) error {
 	insert, err := tx.Tx.PrepareContext(ctx, `INSERT INTO subnets
-		(kind, networks, neighborhood, name, comment, created, created_by, modified, modified_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		(kind, networks, neighborhood, name, comment, created, created_by, modified, modified_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id`)
 	if err != nil {
 		return err
 	}
@@ -143,11 +146,8 @@ func writeSubnets(ctx context.Context, tx bun.Tx, before, list []Subnet) error {
 				return err
 			}
 		default: // an ID that is gone is not given again
-			done, err := insert.ExecContext(ctx, r.Kind, r.Networks, r.Neighborhood, r.Name, r.Comment, r.Created, r.CreatedBy, r.Modified, r.ModifiedBy)
-			if err != nil {
-				return err
-			}
-			if list[i].ID, err = done.LastInsertId(); err != nil {
+			row := insert.QueryRowContext(ctx, r.Kind, r.Networks, r.Neighborhood, r.Name, r.Comment, r.Created, r.CreatedBy, r.Modified, r.ModifiedBy)
+			if err := row.Scan(&list[i].ID); err != nil {
 				return err
 			}
 		}

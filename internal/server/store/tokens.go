@@ -47,7 +47,7 @@ type tokenRow struct {
 
 func (t Token) row() tokenRow {
 	return tokenRow{
-		Hash: t.Hash[:], UserID: t.UserID, Name: t.Name, Notes: t.Notes, Trusted: t.Trusted, Days: t.Days,
+		Hash: t.Hash[:], UserID: t.UserID, Name: legible(t.Name), Notes: legible(t.Notes), Trusted: t.Trusted, Days: t.Days,
 		Created: micros(t.Created), Expires: micros(t.Expires), LastUsed: micros(t.LastUsed),
 	}
 }
@@ -104,7 +104,7 @@ func (s *Store) Tokens(ctx context.Context, user int64) ([]Token, error) {
 // of as many days as before. The old string is dead at once.
 func (s *Store) RotateToken(ctx context.Context, user int64, old, fresh Hash, now time.Time) (Token, error) {
 	var r tokenRow
-	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := tx.NewSelect().Model(&r).Where("user_id = ? AND hash = ?", user, old[:]).Scan(ctx); err != nil {
 			return err
 		}

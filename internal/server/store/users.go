@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+
+	"catenary/internal/value"
 )
 
 // A User may log in.
@@ -21,6 +23,7 @@ type userRow struct {
 
 	ID        int64 `bun:",pk,autoincrement"`
 	Name      string
+	NameKey   string
 	Password  string
 	Created   int64
 	LastLogin int64
@@ -33,7 +36,10 @@ func (r userRow) user() User {
 // CreateUser adds a user and returns it with its ID. A name in use is a
 // Conflict.
 func (s *Store) CreateUser(ctx context.Context, u User) (User, error) {
-	r := userRow{Name: u.Name, Password: u.Password, Created: micros(u.Created), LastLogin: micros(u.LastLogin)}
+	if err := checkName(u.Name); err != nil {
+		return User{}, failed(err, "user %.100q", u.Name)
+	}
+	r := userRow{Name: u.Name, NameKey: value.Fold(u.Name), Password: u.Password, Created: micros(u.Created), LastLogin: micros(u.LastLogin)}
 	if _, err := s.write.NewInsert().Model(&r).Returning("id").Exec(ctx); err != nil {
 		return User{}, failed(err, "user %q", u.Name)
 	}
@@ -43,7 +49,8 @@ func (s *Store) CreateUser(ctx context.Context, u User) (User, error) {
 // UserByName finds a user by name, whatever its case.
 func (s *Store) UserByName(ctx context.Context, name string) (User, error) {
 	var r userRow
-	if err := s.read.NewSelect().Model(&r).Where("name = ?", name).Scan(ctx); err != nil {
+	if err := s.read.NewSelect().Model(&r).Where("name_key = ? OR name = ?", value.Fold(name), name).
+		OrderExpr("CASE WHEN name = ? THEN 0 ELSE 1 END", name).Limit(1).Scan(ctx); err != nil {
 		return User{}, failed(err, "user %q", name)
 	}
 	return r.user(), nil
@@ -61,7 +68,7 @@ func (s *Store) UserByID(ctx context.Context, id int64) (User, error) {
 // Users returns all users by name.
 func (s *Store) Users(ctx context.Context) ([]User, error) {
 	var rows []userRow
-	if err := s.read.NewSelect().Model(&rows).Order("name").Scan(ctx); err != nil {
+	if err := s.read.NewSelect().Model(&rows).Order("name_key").Scan(ctx); err != nil {
 		return nil, failed(err, "users")
 	}
 	return each(rows, userRow.user), nil

@@ -1,0 +1,40 @@
+package shelf
+
+// Kinds are all sorts of objects that are kept on shelves.
+var Kinds = []Kind{
+	{Name: "content_set", Noun: "ContentSet", What: "content set"},
+	{Name: "content_set_privilege", Noun: "ContentSetPrivilege", What: "privilege"},
+	{Name: "content_set_role", Noun: "ContentSetRole", What: "role"},
+	{Name: "content_set_role_membership", Noun: "ContentSetRoleMembership", What: "role membership"},
+	{Name: "content_set_user_group_role_membership", Noun: "ContentSetUserGroupRoleMembership", What: "role membership of a user group"},
+	{Name: "user", Noun: "User", What: "user"},
+	{Name: "user_group", Noun: "UserGroup", What: "user group"},
+	{Name: "persona", Noun: "Persona", What: "persona"},
+
+	{Name: "group", Noun: "Group", What: "group"},
+	{Name: "saved_question", Noun: "SavedQuestion", What: "saved question"},
+	{Name: "dashboard", Noun: "Dashboard", What: "dashboard", Loose: true},
+	{Name: "dashboard_group", Noun: "DashboardGroup", What: "category", Loose: true},
+
+	{Name: "package_spec", Noun: "Package", What: "package"},
+	{Name: "action", Noun: "Action", What: "action", Loose: true},
+	{Name: "action_stop", Noun: "ActionStop", What: "action stop", Loose: true},
+	{Name: "action_group", Noun: "ActionGroup", What: "action group"},
+	{Name: "saved_action", Noun: "SavedAction", What: "scheduled action", Loose: true},
+	{Name: "saved_action_approval", Noun: "SavedActionApproval", What: "approval", Loose: true},
+
+	{Name: "system_setting", Noun: "SystemSetting", What: "setting"},
+	{Name: "local_setting", Noun: "LocalSetting", What: "local setting"},
+	{Name: "plugin_schedule", Noun: "PluginSchedule", What: "plugin schedule"},
+	{Name: "solution", Noun: "Solution", What: "solution"},
+	{Name: "white_listed_url", Noun: "WhiteListedURL", What: "allowed URL", Loose: true},
+	{Name: "server_throttle", Noun: "ServerThrottle", What: "throttle of the server", Loose: true},
+	{Name: "site_throttle", Noun: "SiteThrottle", What: "throttle of a site", Loose: true},
+	{Name: "ldap_sync_connector", Noun: "LdapSyncConnector", What: "LDAP connector"},
+	{Name: "scim_server", Noun: "SCIMServer", What: "SCIM server"},
+	{Name: "server_trust", Noun: "ServerTrust", What: "trusted server", Loose: true},
+	{Name: "zone_server", Noun: "ZoneServer", What: "zone server"},
+	{Name: "downloader_auth_user", Noun: "DownloaderAuthUser", What: "download user", Loose: true},
+	{Name: "downloader_auth_cert", Noun: "DownloaderAuthCert", What: "download certificate", Loose: true},
+	{Name: "downloader_trusted_cert", Noun: "DownloaderTrustedCert", What: "trusted download certificate", Loose: true},
+}
