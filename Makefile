@@ -52,6 +52,8 @@ bin/staticcheck: tools/go.mod
 race:
 	@echo "== tests with the race detector"
 	@$(RACE) $(GO) test -vet=off -timeout 10m ./...
+	@unshare --mount --net --pid --uts true 2>/dev/null && command -v ip nft nsenter >/dev/null || \
+		echo "   skipped: the laboratory, which needs root, namespaces, iproute2 and nftables"
 
 sim:
 	@echo "== the simulator, 2,000 seeds"

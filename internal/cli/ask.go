@@ -250,7 +250,7 @@ func pointAt(text string, err error, width int) error {
 		if over := ansi.StringWidth(before) - room/2; over > 0 {
 			before = ansi.TruncateLeft(before, over+1, "…")
 		}
-		after = ansi.Truncate(after, room-ansi.StringWidth(before), "…")
+		after = truncate(after, room-ansi.StringWidth(before), "…")
 	}
 	indent := strings.Repeat(" ", margin)
 	return fmt.Errorf("%w\n%s%s\n%s^", err, indent, before+after, indent+strings.Repeat(" ", ansi.StringWidth(before)))

@@ -275,6 +275,7 @@ func printChains(out io.Writer, lans []lanView) error {
 		Passed   bool    `json:"passed_over"`
 		Ahead    joint   `json:"ahead,omitempty"`
 		Trip     float64 `json:"round_trip_ms"`
+		Files    bool    `json:"backward_link"`
 	}
 	type lan struct {
 		LAN      string     `json:"lan"`
@@ -285,7 +286,7 @@ func printChains(out io.Writer, lans []lanView) error {
 		Isolated []client   `json:"isolated"`
 	}
 	of := func(s stand) client {
-		c := client{s.ClientID, s.Name, s.Address, s.leads(), s.Status, s.Offline, s.passed, s.ahead, 0}
+		c := client{s.ClientID, s.Name, s.Address, s.leads(), s.Status, s.Offline, s.passed, s.ahead, 0, s.Backward.Files}
 		if s.ahead == jointLinked || s.ahead == jointSlow {
 			c.Trip = s.Forward.Trip
 		}

@@ -185,6 +185,7 @@ func TestClientChainAsJSON(t *testing.T) {
 			Ahead  joint
 			Passed bool    `json:"passed_over"`
 			Trip   float64 `json:"round_trip_ms"`
+			Files  bool    `json:"backward_link"`
 		}
 		Isolated []struct {
 			Name string `json:"host_name"`
@@ -203,7 +204,7 @@ func TestClientChainAsJSON(t *testing.T) {
 	if got := strings.Join(ahead, " "); got != "linked linked slow  linked half-linked gap  gap unreported" {
 		t.Errorf("%q", got)
 	}
-	if c := lans[0].Segments[0]; !c[3].Passed || c[2].Trip != 143.2 || c[0].Leads != "backward" || c[6].Trip != 0 {
+	if c := lans[0].Segments[0]; !c[3].Passed || c[2].Trip != 143.2 || c[0].Leads != "backward" || c[6].Trip != 0 || c[0].Files || !c[1].Files {
 		t.Errorf("%+v", c[:8])
 	}
 }

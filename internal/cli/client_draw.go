@@ -210,7 +210,7 @@ func (d drawing) lines(lines []drawnLine) {
 			d.line("  " + l.mark + " " + l.text)
 			continue
 		}
-		name := ansi.Truncate(printable(l.name), names, "…")
+		name := truncate(printable(l.name), names, "…")
 		d.line(strings.TrimRight(fmt.Sprintf("  %s %s  %s  %s", l.mark, pad(l.address, addresses), pad(name, names), printable(l.text)), " "))
 	}
 }
@@ -242,7 +242,7 @@ func pad(text string, width int) string {
 func (d drawing) line(text string) {
 	text = printable(text)
 	if d.width > 0 {
-		text = ansi.Truncate(text, d.width, "…")
+		text = truncate(text, d.width, "…")
 	}
 	fmt.Fprintln(d.out, text)
 }

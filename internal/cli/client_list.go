@@ -43,6 +43,7 @@ type clientLink struct {
 	Name     string  `json:"host_name"`
 	Trip     float64 `json:"round_trip_ms"`
 	Slow     bool    `json:"slow_flag"`
+	Files    bool    `json:"backward_link_flag"` // a backward link stands beside it
 }
 
 const (
@@ -200,6 +201,7 @@ func clientGrid(clients []clientStatus, now time.Time, relative, whole bool) gri
 		{column{name: "Leader"}, true, clientStatus.leads},
 		{column{name: "Backward Peer"}, false, func(s clientStatus) string { return s.Backward.Name }},
 		{column{name: "Forward Peer"}, false, func(s clientStatus) string { return s.Forward.Name }},
+		{column{name: "Backward Link"}, false, func(s clientStatus) string { return pick(s.Backward.Files, "open", "") }},
 		{column{name: "Sends"}, true, func(s clientStatus) string { return s.Sends }},
 		{column{name: "Receives"}, true, func(s clientStatus) string { return s.Receives }},
 		{column{name: "Status"}, true, clientStatus.standing},

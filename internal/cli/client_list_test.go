@@ -18,7 +18,7 @@ func side(kind string) map[string]any {
 	if slow {
 		trip = 143.2
 	}
-	return map[string]any{"kind": "peer", "client_id": "id of " + name, "host_name": name, "round_trip_ms": trip, "slow_flag": slow}
+	return map[string]any{"kind": "peer", "client_id": "id of " + name, "host_name": name, "round_trip_ms": trip, "slow_flag": slow, "backward_link_flag": true}
 }
 
 func statusRow(id int, name, addr, lan, backward, forward, status string) map[string]any {
@@ -63,15 +63,15 @@ x              10.2.0.1   never                        Normal        Normal     
 		t.Errorf("got\n%s%s\nwant\n%s", out, errs, want)
 	}
 	out, _, _ = p.run("client", "list", "--wide", "--lan", "10.0.0.0/8", "--blocked")
-	want = `Computer Name  Computer ID  Address    LAN          Version  Last Registration  Leader   Backward Peer  Forward Peer  Sends   Receives  Status
-c                       11  10.1.7.10  10.1.7.0/24  1.0.0    3 minutes ago      forward  b                            Normal  Normal    Leader, Blocked, Slow Link Behind
+	want = `Computer Name  Computer ID  Address    LAN          Version  Last Registration  Leader   Backward Peer  Forward Peer  Backward Link  Sends   Receives  Status
+c                       11  10.1.7.10  10.1.7.0/24  1.0.0    3 minutes ago      forward  b                            open           Normal  Normal    Leader, Blocked, Slow Link Behind
 `
 	if out != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
 	out, _, _ = p.run("client", "list", "--format", "json", "--lan", "10.1.8.77")
 	want = `[
-  {"Computer Name": "server", "Computer ID": 12, "Address": "10.1.8.1", "LAN": "10.1.8.0/24", "Version": "1.0.0", "Last Registration": "2026-11-22T12:00:00Z", "Leader": "both", "Backward Peer": "", "Forward Peer": "", "Sends": "Normal", "Receives": "Normal", "Status": "Leader, Registration Error"}
+  {"Computer Name": "server", "Computer ID": 12, "Address": "10.1.8.1", "LAN": "10.1.8.0/24", "Version": "1.0.0", "Last Registration": "2026-11-22T12:00:00Z", "Leader": "both", "Backward Peer": "", "Forward Peer": "", "Backward Link": "", "Sends": "Normal", "Receives": "Normal", "Status": "Leader, Registration Error"}
 ]
 `
 	if out != want {

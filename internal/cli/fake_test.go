@@ -37,11 +37,12 @@ type fleet struct {
 	drops     int // so many event streams break off after their first event
 	status    []map[string]any
 	accounts  map[string]map[string]any // by the ID of their question
-	repeats   int                       // how often questions were asked again
-	restarts  bool                      // each drop is because the server ends
-	busy      bool                      // no event stream is served
-	offline   int                       // machines that are not expected
-	calls     []string                  // "GET /path", in order
+	findings  []any
+	repeats   int      // how often questions were asked again
+	restarts  bool     // each drop is because the server ends
+	busy      bool     // no event stream is served
+	offline   int      // machines that are not expected
+	calls     []string // "GET /path", in order
 	subnets   map[boundary.Kind][]subnetObject
 	mask      map[string]any
 

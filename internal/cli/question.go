@@ -65,6 +65,9 @@ type accountObject struct {
 	} `json:"exceptions"`
 	ExceptionCount int `json:"exception_count"`
 	LeftOut        int `json:"exceptions_left_out"`
+
+	Findings     []findingObject `json:"findings"`
+	FindingCount int             `json:"finding_count"`
 }
 
 // outcomes are how the API calls what a machine may have come to, and what that
@@ -91,9 +94,10 @@ func (d *desk) question() *cobra.Command {
 		Use:   "question",
 		Short: "Look at the questions that were asked",
 		Example: `  catenary question list
-  catenary question show 42`,
+  catenary question show 42
+  catenary question findings`,
 	}
-	cmd.AddCommand(d.questionList(f), d.questionShow(f))
+	cmd.AddCommand(d.questionList(f), d.questionShow(f), d.questionFindings(f))
 	Group(cmd)
 	f.bind(cmd)
 	return cmd
@@ -156,8 +160,9 @@ func (d *desk) questionShow(f *flags) *cobra.Command {
 		Use:   "show ID",
 		Short: "Show what has become of a question on each machine",
 		Long: `Show accounts for every machine that a question went to: how many have answered,
-and the others by name, with what is known of them. The rows of the answer are
-printed by 'catenary ask --resume ID'.`,
+and the others by name, with what is known of them; and what was found if the
+answer may have been tampered with on its way. The rows of the answer are printed
+by 'catenary ask --resume ID'.`,
 		Example: `  catenary question show 42
   catenary question show 42 --json | jq -r '.account.exceptions[] | select(.outcome == "not_reached") | .host_name'`,
 		Args: words(1, 1, "the ID of a question"),
@@ -215,6 +220,14 @@ func (d *desk) showQuestion(cmd *cobra.Command, c *client, id uint64, limit int)
 	if err := d.print(cmd, formatTable, counts); err != nil {
 		return err
 	}
+	if err := d.writeExceptions(cmd, a); err != nil {
+		return err
+	}
+	return d.writeFindings(cmd, a)
+}
+
+// writeExceptions names the machines that have not plainly answered.
+func (d *desk) writeExceptions(cmd *cobra.Command, a accountObject) error {
 	if len(a.Exceptions) == 0 {
 		return nil
 	}
@@ -275,9 +288,17 @@ func (d *desk) writeQuestion(out io.Writer, q questionObject, info progress, a a
 		state += ": " + printable(a.EndReason)
 	}
 	fmt.Fprintf(&b, "  state   %s\n", state)
-	fmt.Fprintf(&b, "  answer  %d of %s, %s\n", info.Answered, counted(info.Expected, "machine"), counted(info.Rows, "row"))
+	answer := fmt.Sprintf("%d of %s, %s", info.Answered, counted(info.Expected, "machine"), counted(info.Rows, "row"))
+	if info.Expected == 0 && a.EndReason != "" {
+		answer = "nothing has been kept of it"
+	}
+	fmt.Fprintf(&b, "  answer  %s\n", answer)
 	if a.Repeated > 0 {
-		fmt.Fprintf(&b, "  again   asked anew %s, last %s: the server had ended\n", times(a.Repeated), ago(a.RepeatTime, d.now()))
+		last := ""
+		if when := ago(a.RepeatTime, d.now()); when != "never" {
+			last = ", last " + when
+		}
+		fmt.Fprintf(&b, "  again   asked anew %s%s: the server had ended\n", times(a.Repeated), last)
 	}
 	if a.Rounds > 0 {
 		fmt.Fprintf(&b, "  again   up to %s in a LAN in which answers were missing\n", times(a.Rounds))
@@ -302,10 +323,7 @@ func (c *client) questions(ctx context.Context, limit int) ([]questionObject, er
 	if err := c.call(ctx, http.MethodGet, "/api/v2/questions?row_count="+strconv.Itoa(limit), nil, &list); err != nil {
 		return nil, err
 	}
-	if len(list) > 0 { // the last element is the cache's description
-		list = list[:len(list)-1]
-	}
-	return list, nil
+	return withoutCache(list), nil
 }
 
 func (c *client) resultInfo(ctx context.Context, id uint64) (progress, error) {

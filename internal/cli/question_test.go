@@ -2,6 +2,7 @@ package cli
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,15 @@ func (f *fleet) serveQuestions(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v2/result_info/question/{id}", show(func(_ int, _ fakeQuestion, p progress) any {
 		return map[string]any{"now": "", "result_infos": []progress{p}}
 	}))
+	mux.HandleFunc("GET /api/v2/audit_findings", func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		list := slices.Clone(f.findings)
+		if r.URL.Query().Get("row_count") == "1" {
+			list = list[:1]
+		}
+		reply(w, append(list, map[string]any{"cache_id": 1, "errors": []any{}}))
+	})
 	mux.HandleFunc("GET /api/v2/questions/{id}/account", func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		defer f.mu.Unlock()

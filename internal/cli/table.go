@@ -151,7 +151,7 @@ func writeRecords(out io.Writer, header []cell, rows [][]cell, l look) error {
 			b.WriteByte('\n')
 		}
 		for j, c := range row {
-			name := ansi.Truncate(header[j][0], names, "…")
+			name := truncate(header[j][0], names, "…")
 			name += strings.Repeat(" ", names-ansi.StringWidth(name)+gapWidth)
 			var lines []string
 			for _, v := range c {
@@ -184,9 +184,9 @@ func fold(text string, width int) []string {
 	var lines []string
 	for ansi.StringWidth(text) > width {
 		if len(lines) == wrapMax-1 {
-			return append(lines, ansi.Truncate(text, width, "…"))
+			return append(lines, truncate(text, width, "…"))
 		}
-		head := ansi.Truncate(text, width, "")
+		head := truncate(text, width, "")
 		if blank := strings.LastIndexByte(head, ' '); blank > 0 && text[len(head)] != ' ' {
 			head = head[:blank]
 		}

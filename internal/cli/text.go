@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // printable makes text from elsewhere safe to show on a terminal. Everything
@@ -37,6 +39,18 @@ func printableLines(s string) string {
 		lines[i] = strings.Join(cells, "\t")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// truncate cuts printable text to so many cells, the tail included, if it has
+// more. (Of some texts, as of a letter with a variation selector, the library's
+// own measure and the one by which it cuts differ.)
+func truncate(text string, width int, tail string) string {
+	for w := width; w > 0; w-- {
+		if cut := ansi.Truncate(text, w, tail); ansi.StringWidth(cut) <= width {
+			return cut
+		}
+	}
+	return ""
 }
 
 func hidden(r rune) bool { return !unicode.IsGraphic(r) }

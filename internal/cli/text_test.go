@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/charmbracelet/x/ansi"
 	"pgregory.net/rapid"
 )
 
@@ -46,5 +47,28 @@ func TestPrintableHasNothingHidden(t *testing.T) {
 func TestPrintableLines(t *testing.T) {
 	if got, want := printableLines("a\r\n\tb\x1b\n"), "a\n\tb\\x1b\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestTruncate: nothing is wider than it may be, whatever a machine says.
+func TestTruncate(t *testing.T) {
+	const odd = "A\ufe0fbcdefgh" // the library cuts it as if it had nine cells, and finds it to have ten
+	for _, tt := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"abcdef", 6, "abcdef"}, {"abcdef", 5, "abcd…"}, {"abcdef", 1, "…"}, {"abcdef", 0, ""}, {"", 3, ""}, {"日本語", 4, "日…"},
+		{odd, 4, "A\ufe0fb…"}, {odd, 2, "…"},
+	} {
+		if got := truncate(tt.text, tt.width, "…"); got != tt.want || ansi.StringWidth(got) > tt.width {
+			t.Errorf("%q in %d cells: %q", tt.text, tt.width, got)
+		}
+	}
+	var out strings.Builder
+	g := grid{columns: []column{{name: odd + "ijklmnop"}, {name: "x"}}}
+	g.add(odd+"ijklmnop", strings.Repeat("x", 50))
+	if err := writeTable(&out, g, look{width: 24}); err != nil { // crashed once
+		t.Error(err)
 	}
 }
