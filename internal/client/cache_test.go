@@ -93,8 +93,8 @@ func TestCacheIsBounded(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if len(c.entries) != cacheMax {
-			t.Errorf("keeps %d answers, want %d", len(c.entries), cacheMax)
+		if c.len() != cacheMax {
+			t.Errorf("keeps %d answers, want %d", c.len(), cacheMax)
 		}
 		if c.entries["9"] != nil || c.entries["10"] == nil {
 			t.Error("not the oldest answers were forgotten")

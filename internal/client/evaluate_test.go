@@ -2,11 +2,14 @@ package client
 
 import (
 	"crypto/ed25519"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"catenary/internal/answer"
+	"catenary/internal/chain"
+	"catenary/internal/endpoint"
 	"catenary/internal/node"
 	"catenary/internal/plan"
 	"catenary/internal/seal"
@@ -46,6 +49,17 @@ func TestSensorKeepsItsMode(t *testing.T) {
 		// The script is for another system, so that nothing runs; but it comes that far.
 		if refused := err != nil && strings.Contains(err.Error(), "wants its answers"); err == nil || refused != tt.refused {
 			t.Errorf("sensor %v, question %v: %v", tt.sensor, tt.question, err)
+		}
+	}
+}
+
+// TestNeighboursAsSensorsTellThem: nobody, the server and a client are told
+// apart.
+func TestNeighboursAsSensorsTellThem(t *testing.T) {
+	at := netip.MustParseAddrPort("10.1.2.3:17472")
+	for p, want := range map[chain.Peer]string{chain.Nobody: "", chain.Server: "Server", chain.PeerAt(endpoint.Place{Addr: at}): "10.1.2.3:17472"} {
+		if got := peer(p).String(); got != want {
+			t.Errorf("%+v is told as %q, want %q", p, got, want)
 		}
 	}
 }

@@ -321,6 +321,7 @@ func (w *world) intrude(l *liar) {
 	c := &conn{role: hello.Role, lie: &lie{by: l}}
 	c.ends[0] = end{host: l.host, life: l.host.life, state: dialling}
 	c.ends[1].host = to
+	l.own = append(l.own, c)
 	frame := w.encode(hello)
 	w.after(2*w.weather.lag(w), func() {
 		if w.open(l.host, to) && to.node != nil {
@@ -334,9 +335,8 @@ func (w *world) answered(c *conn, m wire.Message) {
 	if c.ends[0].state == shut {
 		return
 	}
-	if _, ok := m.(wire.HelloOK); ok && c.ends[0].state == dialling && w.lying {
+	if _, ok := m.(wire.HelloOK); ok && c.ends[0].state == dialling {
 		c.ends[0].state = up
-		c.lie.by.own = append(c.lie.by.own, c)
 	}
 }
 

@@ -482,7 +482,11 @@ const (
 // time that it was sent.
 func (w *world) swallowed() bool {
 	for range datagramTries {
-		if w.weather.loss == 0 || !w.oneIn(w.weather.loss) && !w.oneIn(w.weather.loss) {
+		lost := false
+		for range 2 { // there and back
+			lost = lost || w.weather.loss > 0 && w.oneIn(w.weather.loss)
+		}
+		if !lost {
 			return false
 		}
 	}

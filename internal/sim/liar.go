@@ -332,7 +332,9 @@ func (w *world) act(l *liar) {
 		}
 	}
 	for _, c := range l.own {
-		links = append(links, held{c, 0})
+		if c.ends[0].state == up {
+			links = append(links, held{c, 0})
+		}
 	}
 	if len(links) == 0 {
 		return

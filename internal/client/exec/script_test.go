@@ -144,3 +144,13 @@ func TestHeadKeepsTheBeginning(t *testing.T) {
 		t.Errorf("kept %q, called %d times", h.kept, full)
 	}
 }
+
+// TestHas: a native sensor may have scripts for other platforms than this.
+func TestHas(t *testing.T) {
+	script := func(p sensor.Platform) sensor.Sensor {
+		return sensor.Sensor{Name: "x", Shipped: true, Scripts: []sensor.Script{{Platform: p}}}
+	}
+	if !Has(script(platform)) || Has(script("Plan 9")) || Has(sensor.Sensor{Name: "x"}) {
+		t.Error("a script for this platform and one for another are taken for each other")
+	}
+}

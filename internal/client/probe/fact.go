@@ -152,10 +152,10 @@ func unknown(what, why string) error {
 // in any letter case.
 type wildcard string
 
-// newWildcard reads a parameter. What else has a meaning in patterns of paths
-// has none here.
+// newWildcard reads a parameter, around which a question may have blanks. What
+// else has a meaning in patterns of paths has none here.
 func newWildcard(param string) (wildcard, error) {
-	if strings.TrimSpace(param) == "" {
+	if param = strings.TrimSpace(param); param == "" {
 		return "", fault.New(fault.Invalid, "the name is empty")
 	}
 	escaped := strings.NewReplacer(`\`, `\\`, `[`, `\[`, `/`, "\x01").Replace(strings.ToLower(param))

@@ -258,7 +258,7 @@ func jsonValue(_ context.Context, path string, params []string) ([][]string, err
 	if err != nil {
 		return nil, err
 	}
-	values, err := jsonAt(b, params[0])
+	values, err := jsonAt(b, strings.TrimSpace(params[0]))
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "%s: %w", path, err)
 	}

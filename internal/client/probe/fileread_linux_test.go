@@ -98,7 +98,7 @@ func TestSettingsInFiles(t *testing.T) {
 		{"JSON Value", []string{doc, "/servers/9"}, nil, shell(`true`)},
 	})
 	saysAll(t, newProbe(), []saying{
-		{"INI Setting", []string{ini, "", "TOP"}, []string{"1"}}, {"INI Setting", []string{ini, "ONE", "a"}, []string{"2", "quoted "}}, {"INI Setting", []string{ini, "two", "flag"}, []string{""}},
+		{"INI Setting", []string{ini, "", "TOP"}, []string{"1"}}, {"INI Setting", []string{ini, "ONE", "a"}, []string{"2", "quoted "}}, {"INI Setting", []string{ini, " two", " flag"}, []string{""}}, {"JSON Value", []string{doc, " /text"}, []string{"z"}},
 	})
 	for _, params := range [][]string{{ini, "three", "a"}, {ini, "two", "b"}} {
 		if rows, err := newProbe().Run(t.Context(), "INI Setting", params); fault.KindOf(err) != fault.NotFound {

@@ -48,7 +48,7 @@ func iniSetting(_ context.Context, path string, params []string) ([][]string, er
 	if err != nil {
 		return nil, err
 	}
-	section, key := params[0], params[1]
+	section, key := strings.TrimSpace(params[0]), strings.TrimSpace(params[1]) // a question may have blanks around them
 	var rows [][]string
 	for _, s := range iniSettings(text) {
 		if strings.EqualFold(s.section, section) && strings.EqualFold(s.key, key) {

@@ -143,7 +143,7 @@ func registryValue(_ context.Context, params []string) ([][]string, error) {
 	if err == nil {
 		defer key.Close()
 		var text, kind string
-		if text, kind, err = regValue(key, params[1]); err == nil {
+		if text, kind, err = regValue(key, strings.TrimSpace(params[1])); err == nil {
 			return [][]string{{text, kind}}, nil
 		}
 	}

@@ -244,7 +244,6 @@ func parseParameters(definition string) ([]sensor.Parameter, error) {
 
 // bareKey takes the bars from a key: ||file|| and file are the same.
 func bareKey(key string) string {
-	const keyBars = "||"
 	if k, ok := strings.CutPrefix(key, "||"); ok {
 		if k, ok := strings.CutSuffix(k, "||"); ok {
 			return k
