@@ -25,11 +25,16 @@ func (n *Node) evaluate(now time.Time, q sweep.Question) {
 		n.emit(Evaluate{letterOf(q), n.skew})
 		return
 	}
-	r := &n.reg
 	d := n.owe()
 	d.keyless = append(d.keyless, q.ID)
-	// Who was given no key, or was told when to come for one, waits for that.
-	if soon := now.Add(n.between(0, keySpread)); !r.expiry.IsZero() && soon.Before(r.normal) {
+	n.comeForKey(now)
+}
+
+// comeForKey lets the next registration come soon. Who was given no key, or was
+// told when to come for one, waits for that.
+func (n *Node) comeForKey(now time.Time) {
+	r := &n.reg
+	if soon := now.Add(n.between(0, keySpread)); !r.expiry.IsZero() && !r.tls && soon.Before(r.normal) {
 		r.normal = soon
 	}
 }
@@ -37,7 +42,11 @@ func (n *Node) evaluate(now time.Time, q sweep.Question) {
 // keyed computes the answers that have waited for a key.
 func (n *Node) keyed(now time.Time) {
 	d := n.debts
-	if _, ok := n.Key(now); !ok || d == nil {
+	if d == nil || len(d.keyless) == 0 {
+		return
+	}
+	if _, ok := n.Key(now); !ok {
+		n.comeForKey(now) // this registration had left when the question came
 		return
 	}
 	waiting := d.keyless

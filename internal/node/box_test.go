@@ -295,3 +295,26 @@ func TestLeaderWithoutKey(t *testing.T) {
 		t.Errorf("then it registers by %v", reg.Way)
 	}
 }
+
+// TestQuestionWhileRegistering: a question that wants a key while a registration is
+// under way that brings none is not left until the next slot.
+func TestQuestionWhileRegistering(t *testing.T) {
+	r := newRig(t, 1)
+	reply := r.keyed()
+	reply.Back, reply.Fore, reply.KeyLife = nil, nil, 20*time.Second
+	r.step(Tick{})
+	var server chain.Conn
+	for _, d := range of[Dial](r.step(Registered{reply})) {
+		if r.step(Up{Conn: d.Conn}); d.Hello.Role == wire.BackwardLeader {
+			server = d.Conn
+		}
+	}
+	r.sends(nil)
+	r.sends(r.step(Registered{r.same()})) // the key's life is over by now
+	r.step(Got{server, r.modal(41, answer.Sealed)})
+	came := r.now
+	reg, _ := r.sends(r.step(Registered{r.same()}))
+	if wait := r.now.Sub(came); wait > keySpread || reg.Way != ByTLS {
+		t.Errorf("after %v it registers by %v", wait, reg.Way)
+	}
+}

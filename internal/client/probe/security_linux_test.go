@@ -15,6 +15,7 @@ import (
 )
 
 func TestSecurityOfAMachine(t *testing.T) {
+	us := userNames{"0": "root", "1000": "alice"}.of(strconv.Itoa(os.Getuid()))
 	p := probeOn(t, files{
 		"sys/fs/selinux/enforce": "1", "etc/selinux/config": "# x\nSELINUX=permissive\nSELINUXTYPE=targeted\n", "sys/module/apparmor/parameters/enabled": "Y\n",
 		"sys/kernel/security/apparmor/profiles": "/usr/bin/man (enforce)\nlibreoffice (oosplash) (complain)\nbroken\n", "sys/kernel/security/lsm": "lockdown,capability,yama,apparmor",
@@ -50,7 +51,7 @@ func TestSecurityOfAMachine(t *testing.T) {
 			"sshd|@include||common-auth|", "sshd|auth|required|pam_nologin.so|", "sshd|-session|optional|[x]|y",
 			"sshd|account|[success=1 default=ignore]|pam_unix.so|broken_shadow nullok", "sshd|password|sufficient|pam_x.so|more",
 		}},
-		{"Trust Files", nil, []string{"/etc/hosts.equiv|root|0644", "/home/alice/.netrc|root|0644", "/home/alice/.aws/credentials|root|0644"}},
+		{"Trust Files", nil, []string{"/etc/hosts.equiv|" + us + "|0644", "/home/alice/.netrc|" + us + "|0644", "/home/alice/.aws/credentials|" + us + "|0644"}},
 	})
 	settings := says(t, p, "SSH Server Settings")
 	for _, want := range []string{"X11Forwarding|no|", "UseDNS|no|", "PermitRootLogin|forced-commands-only|User backup Address 10.*", `ForceCommand|"x y"|User backup Address 10.*`} {
