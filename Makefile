@@ -57,7 +57,7 @@ race:
 
 sim:
 	@echo "== the simulator, 2,000 seeds"
-	@$(GO) test -vet=off ./internal/sim -run TestStorms -runs 2000
+	@$(GO) test -vet=off ./internal/sim -run 'TestStorms|TestControls' -runs 2000
 
 # What cannot run here must at least compile and be vetted. `make test` takes
 # one of each system, `make cross` all that are supported.

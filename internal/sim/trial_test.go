@@ -58,7 +58,7 @@ func TestControls(t *testing.T) {
 	}
 	// With custody alone hardly anything is lost: 7 machines in 6,000 trials.
 	lost, both := run("no-again").Sum.Missing, run("no-custody,no-again").Sum.Missing
-	if both < 20/slowdown || both < 10*lost {
+	if slowdown == 1 && (both < 20 || both < 10*lost) { // fewer trials say nothing
 		t.Errorf("without custody %d answers were lost, with it %d", both, lost)
 	}
 	if _, err := ParseControl("no-set-rule,none"); err == nil {
