@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"catenary/internal/answer"
 	"catenary/internal/chain"
 	"catenary/internal/server/roster"
 	"catenary/internal/wire"
@@ -114,7 +115,11 @@ func serverSide(r wire.Role) chain.Side {
 // up must be counted, once, and nobody else.
 func (w *world) askAndCheck() {
 	q := w.server.ask(census, time.Hour)
-	w.runUntil(w.now+answerTime, q.tally.Progress().Complete)
+	most := answerTime
+	if w.mode != answer.Merged {
+		most = boxTime
+	}
+	w.runUntil(w.now+most, q.tally.Progress().Complete)
 	w.run(time.Second) // what comes twice comes now
 	w.checkAnswered(q)
 }

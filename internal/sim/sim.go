@@ -59,6 +59,11 @@ const (
 	countedMax = 65*time.Second + 12*time.Second + 90*time.Second + 13*time.Second
 	// answerTime is how long an ordinary question may take, sensors included.
 	answerTime = 40 * time.Second
+	// boxTime is how long one may take that wants boxes: a machine whose key has
+	// ended computes its answer twice, 15 s each, with up to 10 s until it comes
+	// for a new one, and says it at the next grid point, which may be as far away
+	// again.
+	boxTime = 2 * (15 + 10 + 15) * time.Second
 	// closeMax is how long a chain may stay open after a crash in calm weather: a
 	// reset, a dial that is refused with the name of who stands nearer, and one to
 	// that one, at 50 ms for each way.
