@@ -18,7 +18,7 @@ func TestByzantine(t *testing.T) {
 	}
 	var mu sync.Mutex // guards sum
 	var sum ByzantinesReport
-	err := Seeds{First: 1, Count: *runsFlag / 3, Workers: workers}.each(t.Context(), func(seed uint64) error {
+	err := Seeds{First: 1, Count: *runsFlag / 5, Workers: workers}.each(t.Context(), func(seed uint64) error {
 		var full ByzantineReport
 		_, err := twice(seed, func(seed uint64, opt Options) (Report, error) {
 			rep, err := RunByzantine(seed, opt)
