@@ -14,8 +14,9 @@ const (
 	probes     = 3
 	// silenceMax is how long sent data may stay without an answer from the other
 	// end's kernel. It also ends a link whose neighbour reads nothing for so
-	// long; a loaded machine is seconds late, not more.
-	silenceMax = 6 * time.Second
+	// long; a loaded machine is seconds late, not more. Linux ends an idle link by
+	// it too, instead of counting probes: it leaves time for five of them.
+	silenceMax = 10 * time.Second
 )
 
 // KeepAlive lets the kernel look after links that say nothing.

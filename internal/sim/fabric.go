@@ -38,11 +38,11 @@ type parcel struct {
 
 const (
 	// An end that hears nothing probes and gives up within these times, see
-	// package link: probes run from 0 to 5 s after the trouble begins, and three
-	// of them, a second apart, must fail. What is sent and not received ends a
-	// link after 6 s.
+	// package link: probes run from 0 to 5 s after the trouble begins; they, and
+	// what is sent and not received, end a link 10 s after its last sign of life,
+	// on some systems after three of them.
 	silentMin = 3 * time.Second
-	silentMax = 8 * time.Second
+	silentMax = 10 * time.Second
 	// resendMin is how long TCP waits before it sends again what was lost: each
 	// time twice as long.
 	resendMin = 200 * time.Millisecond
@@ -184,13 +184,15 @@ func (w *world) unstick(c *conn, f *fog) {
 func (w *world) carry(c *conn, from int, p parcel) {
 	e := &c.ends[from]
 	e.arrive = max(w.now+w.weather.flight(w, c), e.arrive)
+	to := c.ends[1-from].host
+	there := w.of(to)
 	if p.frame == nil {
-		w.atOf(c.ends[1-from].host, e.arrive, func() { w.lost(c, 1-from) })
+		w.atOf(to, e.arrive, func() { there.lost(c, 1-from) })
 		return
 	}
 	w.history.flies(w.now, e.arrive, c, from, p)
 	frame := p.frame // what it says need not be kept meanwhile
-	w.atOf(c.ends[1-from].host, e.arrive, func() { w.deliver(c, 1-from, frame) })
+	w.atOf(to, e.arrive, func() { there.deliver(c, 1-from, frame) })
 }
 
 // holdBack keeps what an end sends if it would vanish, and says so.

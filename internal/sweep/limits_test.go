@@ -163,3 +163,31 @@ func TestLate(t *testing.T) {
 		}
 	}
 }
+
+// TestRests: who says much waits between two reports, and longer if it goes on.
+func TestRests(t *testing.T) {
+	asked := time.Unix(1000, 0)
+	for _, x := range []struct {
+		said int32
+		want time.Duration
+	}{
+		{0, 0}, {reportsMax - 1, 0}, {reportsMax, 3*time.Second + reportsGap}, {reportsMany - 1, 3*time.Second + reportsGap},
+		{reportsMany, 3*time.Second + manyGap}, {1 << 20, 3*time.Second + manyGap},
+	} {
+		q := question{at: asked, last: 3 * time.Second, said: x.said}
+		if got := q.rested().Sub(asked); got != x.want {
+			t.Errorf("after %d reports, the last 3 s after the question, the next may follow %v after it, want %v", x.said, got, x.want)
+		}
+	}
+}
+
+// TestGridPoints: each twice as late as the one before, but not much later.
+func TestGridPoints(t *testing.T) {
+	q := question{at: time.Unix(1000, 0), grid: 500 * time.Millisecond}
+	for _, want := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 6 * time.Second, 8 * time.Second} {
+		if got := q.gridPoint().Sub(q.at) - gridSlack; got != want {
+			t.Fatalf("a grid point %v after the question, want %v", got, want)
+		}
+		q.skipGrid(q.gridPoint())
+	}
+}

@@ -33,7 +33,7 @@ type question struct {
 	minute time.Duration // after at: when said was last 0
 	last   time.Duration // … and our last report
 	said   int32         // reports since minute
-	grid   int32         // next grid point is Hold·2^grid
+	grid   time.Duration // the next grid point, after at
 
 	own     own
 	again   bool // computed anew: it may have been said before
@@ -178,7 +178,7 @@ func (s *Sweep) due(now time.Time, q *question) bool {
 			age >= q.Hold && (!s.behind || q.upFinal) ||
 			age >= q.Hold+stuck
 	}
-	if q.said >= reportsMax && now.Sub(q.at) < q.last+reportsGap {
+	if now.Before(q.rested()) {
 		return false
 	}
 	return q.waits(s.complete(q)) && (q.own != ready || q.buf != nil || !q.pending.Empty() ||
@@ -190,12 +190,23 @@ func (q *question) waits(complete bool) bool {
 	return q.buf != nil || !q.pending.Empty() || q.own == ready || complete && !q.final
 }
 
-func (q *question) gridPoint() time.Time { return q.at.Add(q.Hold<<q.grid + gridSlack) }
+func (q *question) gridPoint() time.Time { return q.at.Add(q.grid + gridSlack) }
+
+// rested is when who has said much may say more.
+func (q *question) rested() time.Time {
+	switch {
+	case q.said < reportsMax:
+		return q.at
+	case q.said < reportsMany:
+		return q.at.Add(q.last + reportsGap)
+	}
+	return q.at.Add(q.last + manyGap)
+}
 
 // skipGrid leaves the grid points behind that have passed.
 func (q *question) skipGrid(now time.Time) {
 	for !now.Before(q.gridPoint()) {
-		q.grid++
+		q.grid += min(q.grid, gridStepMax)
 	}
 }
 

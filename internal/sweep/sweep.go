@@ -199,6 +199,9 @@ const (
 	// gridSlack lets a supplement from behind, due at the same grid point,
 	// arrive first and be merged.
 	gridSlack = 2 * time.Millisecond
+	// gridStepMax bounds how late an answer may be said that was late itself:
+	// grid points lie twice as far from the question each, but no farther apart.
+	gridStepMax = 2 * time.Second
 
 	// strangerAfter: a client that has not registered for so long may be unknown
 	// to the server, which then counts nothing that its answer is merged into.
@@ -209,12 +212,16 @@ const (
 	goneMax = 1024 // ids of questions remembered after that
 
 	// After reportsMax reports to a question within reportsReset, further ones
-	// leave reportsGap apart, and what comes meanwhile is merged: a neighbour
-	// that says each answer singly costs those in front no more than that. A
-	// chain says about ten reports to a question (docs/protocol.md §5.3).
+	// leave reportsGap apart, after reportsMany manyGap, and what comes meanwhile
+	// is merged: a neighbour that says each answer singly costs those in front no
+	// more than that. A chain says about ten reports to a question, and more only
+	// where machines are overloaded: then all that stand in front wait for a gap
+	// each, one after the other, so that the first is short.
 	reportsMax   = 32
+	reportsMany  = 256
 	reportsReset = time.Minute
-	reportsGap   = 500 * time.Millisecond
+	reportsGap   = 50 * time.Millisecond
+	manyGap      = 500 * time.Millisecond
 
 	// keptMax bounds the own answers that are kept in case the server asks
 	// again, in bytes; a dropped one is computed anew.
@@ -350,7 +357,7 @@ func (s *Sweep) Deadline() time.Time {
 		case !q.first:
 			at(q.at.Add(q.Hold + stuck))
 		case q.said >= reportsMax && q.waits(s.complete(q)):
-			at(q.at.Add(q.last + reportsGap))
+			at(q.rested())
 		case q.own == ready:
 			at(q.gridPoint())
 		}
@@ -445,7 +452,7 @@ func (s *Sweep) ask(now time.Time, ev Asked) {
 	if len(s.live) == liveMax {
 		s.makeRoom()
 	}
-	q := &question{Question: in, at: now, round: ev.Round, only: ev.Only}
+	q := &question{Question: in, at: now, grid: in.Hold, round: ev.Round, only: ev.Only}
 	s.live = append(s.live, q)
 	s.passOn(now, q, ev.From)
 	if s.past != nil && slices.Contains(s.past.elsewhere, q.ID) {
