@@ -245,14 +245,16 @@ func processorTimes(at tree) (busy, total time.Duration, err error) {
 	return busy, total, nil
 }
 
-// ownTimes are when this process was started and what it has used.
+// ownTimes are when this process was started and what it has used. The system
+// counts its start from its own, by a clock that knows parts of a second.
 func ownTimes() (started time.Time, used time.Duration, err error) {
-	boot, err := bootTime("/proc/stat")
-	if err != nil {
-		return time.Time{}, 0, err
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
+		return time.Time{}, 0, fmt.Errorf("the uptime: %w", err)
 	}
+	now := time.Now()
 	p, err := readProcess("/proc", os.Getpid())
-	return boot.Add(time.Duration(p.ticks) * (time.Second / ticks)), p.cpu, err
+	return now.Add(time.Duration(p.ticks)*(time.Second/ticks) - time.Duration(up.Nano())), p.cpu, err
 }
 
 func clientMemory() (string, error) {
