@@ -103,9 +103,9 @@ func apart(t *testing.T) bool {
 	out, err := cmd.CombinedOutput()
 	switch {
 	case err != nil || !strings.Contains(string(out), "--- "):
-		t.Errorf("apart: %v\n%s", err, out)
+		t.Errorf("in a network namespace of its own: %v\n%s", err, out)
 	case strings.Contains(string(out), "--- SKIP"):
-		t.Skipf("apart: %s", out)
+		t.Skipf("in a network namespace of its own: %s", out)
 	}
 	return false
 }

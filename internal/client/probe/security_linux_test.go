@@ -64,7 +64,7 @@ func TestSecurityOfAMachine(t *testing.T) {
 func TestWritableFolders(t *testing.T) {
 	p := probeOn(t, files{"usr/local/bin/": "", "usr/sbin/": "", "etc/passwd": "root:x:0:0::/:/bin/sh\n", "etc/group": ""})
 	if os.Getuid() != 0 {
-		t.Skip("files of others are not root's")
+		t.Skip("needs root: the search looks at what other accounts may write")
 	}
 	saysAll(t, p, []saying{{"Writable Path Folders", nil, nil}})
 	if err := os.Chmod(p.root.at("usr/local"), 0o777); err != nil {
