@@ -92,6 +92,9 @@ type (
 	}
 	// Hint: the server says that a client has just come.
 	Hint struct{ Place endpoint.Place }
+	// Reached: who is dialled lives, and may need time to answer. A host that
+	// cannot tell says nothing, or says it of a dial that is over.
+	Reached struct{ Conn Conn }
 	// Up: a dial succeeded and the other side has admitted us.
 	Up struct{ Conn Conn }
 	// Failed: a dial failed. If it was Refused, who was dialled lives, and
@@ -126,6 +129,7 @@ type (
 func (Tick) event()    {}
 func (Peers) event()   {}
 func (Hint) event()    {}
+func (Reached) event() {}
 func (Up) event()      {}
 func (Failed) event()  {}
 func (Knock) event()   {}
@@ -179,12 +183,18 @@ func (Exhausted) effect() {}
 const (
 	dialTimeout = 3 * time.Second  // a dial that takes longer has failed; a LAN needs milliseconds
 	dialMost    = 15 * time.Second // … on a machine or a network on which all dials take long
-	dialsMax    = 12               // dials of a side under way: all candidates and the server
-	seekEvery   = 60 * time.Second // how often a side looks for a nearer neighbour
-	aloneMin    = 1 * time.Second  // first wait of a side that reached nobody, not even the server
-	aloneMax    = 60 * time.Second // and its longest
-	laterMin    = 4 * time.Second  // when to come again to who has refused us for now: its own dial has ended
-	laterMax    = 30 * time.Second // … who goes on refusing
+	// Who has been reached lives, and needs time: until reachedTimeout the dial
+	// may succeed, and slowAfter passes before another is dialled beside it, twice
+	// as long with each that has been reached. Where many clients share a processor,
+	// handshakes that nobody waits for any more would leave no time for the others.
+	reachedTimeout = 60 * time.Second
+	slowAfter      = 1 * time.Second
+	dialsMax       = 12               // dials of a side under way: all candidates and the server
+	seekEvery      = 60 * time.Second // how often a side looks for a nearer neighbour
+	aloneMin       = 1 * time.Second  // first wait of a side that reached nobody, not even the server
+	aloneMax       = 60 * time.Second // and its longest
+	laterMin       = 4 * time.Second  // when to come again to who has refused us for now: its own dial has ended
+	laterMax       = 30 * time.Second // … who goes on refusing
 
 	// A side dials its candidates staggerMin apart, or as far apart as dials
 	// have lately taken: on a loaded machine more at once would only be slower.
@@ -265,6 +275,8 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 		n.meet(now, ev)
 	case Hint:
 		n.hint(now, ev.Place)
+	case Reached:
+		n.reached(now, ev.Conn)
 	case Up:
 		n.up(now, ev.Conn)
 	case Failed:

@@ -206,6 +206,11 @@ func (r *rig) ownEvents() map[string]func(*rapid.T) {
 				r.step(Up{d.Conn})
 			}
 		},
+		"reached": func(t *rapid.T) {
+			if d, ok := r.dialled(); ok {
+				r.step(Reached{d.Conn})
+			}
+		},
 		"failed": func(t *rapid.T) {
 			if d, ok := r.dialled(); ok {
 				delete(r.dials, d.Conn)

@@ -45,6 +45,8 @@ type dial struct {
 	conn  Conn
 	at    time.Time
 	until time.Time // when it has failed
+
+	reached bool // who is dialled lives
 }
 
 // A waiting client is admitted unless who is held shows in time that it lives.
@@ -105,6 +107,7 @@ func (n *Node) advance(now time.Time, s Side) {
 		if c == Server {
 			e.next = later(e.next, n.serverDue(e))
 		}
+		e.next = later(e.next, e.slowDue())
 		if now.Before(e.next) {
 			break
 		}
@@ -136,11 +139,27 @@ func (n *Node) serverDue(e *edge) time.Time {
 	return later(due, e.server)
 }
 
+// slowDue is when somebody may be dialled beside who has been reached and has
+// not answered yet.
+func (e *edge) slowDue() time.Time {
+	var last time.Time
+	wait := slowAfter / 2
+	for _, x := range e.dials {
+		if x.reached {
+			last, wait = later(last, x.at), 2*wait
+		}
+	}
+	if last.IsZero() {
+		return last
+	}
+	return last.Add(min(wait, reachedTimeout))
+}
+
 func (n *Node) dial(now time.Time, s Side, p Peer) {
 	e := &n.edges[s]
 	n.conns += 2
 	c := Conn(n.conns)
-	e.dials = append(e.dials, dial{p, c, now, now.Add(min(dialTimeout+4*(n.pace+n.late), dialMost))})
+	e.dials = append(e.dials, dial{peer: p, conn: c, at: now, until: now.Add(min(dialTimeout+4*(n.pace+n.late), dialMost))})
 	n.emit(Dial{c, s, p, n.suspects(s, p)})
 }
 
@@ -246,6 +265,17 @@ func (n *Node) mustDial(c Conn) (Side, dial) {
 		}
 	}
 	panic(fmt.Sprintf("chain: %v heard of a dial %d that it did not make", n.self, c))
+}
+
+func (n *Node) reached(now time.Time, c Conn) {
+	for s := range n.edges {
+		e := &n.edges[s]
+		for i := range e.dials {
+			if x := &e.dials[i]; x.conn == c {
+				x.reached, x.until = true, x.at.Add(reachedTimeout)
+			}
+		}
+	}
 }
 
 func (n *Node) up(now time.Time, c Conn) {

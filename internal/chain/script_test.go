@@ -116,6 +116,8 @@ func (st *stage) parse(t *testing.T, s string) Event {
 	side := map[string]Side{"back": Back, "fore": Fore}[f[1]]
 	who := strings.Join(f[1:], " ")
 	switch f[0] {
+	case "reached":
+		return Reached{st.dials[who]}
 	case "up":
 		return Up{st.dials[who]}
 	case "failed":

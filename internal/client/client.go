@@ -87,6 +87,7 @@ type conn struct {
 type report interface{ report() }
 
 type (
+	reached struct{ conn *conn }
 	dialled struct {
 		conn  *conn
 		link  *link.Link
@@ -116,6 +117,7 @@ type (
 	evaluated struct{ node.Evaluated }
 )
 
+func (reached) report()    {}
 func (dialled) report()    {}
 func (*knocked) report()   {}
 func (received) report()   {}

@@ -14,6 +14,10 @@ import (
 // connection that the node has given up.
 func (c *Client) take(ctx context.Context, cancel context.CancelCauseFunc, r report) {
 	switch r := r.(type) {
+	case reached:
+		if c.conns[r.conn.id] == r.conn {
+			c.step(ctx, node.Reached{Conn: r.conn.id})
+		}
 	case dialled:
 		c.tookDial(ctx, r)
 	case *knocked:

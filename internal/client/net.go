@@ -18,12 +18,13 @@ import (
 
 const (
 	connectTimeout   = 5 * time.Second  // TCP, to a peer or the server; the node gives most dials less
-	handshakeTimeout = 10 * time.Second // TLS and Hello, either way: a loaded machine takes seconds
+	handshakeTimeout = 60 * time.Second // TLS and Hello, either way: as long as a node waits for who has been reached
 	handshakesMax    = 64               // knocks that may be unproven at once; more are closed
 )
 
-// connect makes a TLS connection, from the given address if it is valid.
-func (c *Client) connect(ctx context.Context, from netip.Addr, to string, cfg *tls.Config) (*tls.Conn, error) {
+// connect makes a TLS connection, from the given address if it is valid. It calls
+// answered, unless that is nil, when the other end's system has answered.
+func (c *Client) connect(ctx context.Context, from netip.Addr, to string, cfg *tls.Config, answered func()) (*tls.Conn, error) {
 	d := net.Dialer{Timeout: connectTimeout, KeepAliveConfig: link.KeepAlive}
 	if from.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
@@ -35,8 +36,13 @@ func (c *Client) connect(ctx context.Context, from netip.Addr, to string, cfg *t
 	if err := link.Harden(raw.(*net.TCPConn)); err != nil {
 		return nil, errors.Join(err, raw.Close())
 	}
+	patience := exchangeTimeout
+	if answered != nil {
+		answered()
+		patience = handshakeTimeout
+	}
 	conn := tls.Client(raw, cfg)
-	hctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	hctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := conn.HandshakeContext(hctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("tls handshake with %s: %w", to, err), ignoreClosed(raw.Close()))
@@ -53,10 +59,10 @@ func ignoreClosed(err error) error {
 
 // toServer connects to the first server of the list that can be reached,
 // starting with the one that has failed least.
-func (c *Client) toServer(ctx context.Context, protocol string, cert *tls.Certificate) (*tls.Conn, error) {
+func (c *Client) toServer(ctx context.Context, protocol string, cert *tls.Certificate, answered func()) (*tls.Conn, error) {
 	var errs []error
 	for _, server := range c.servers.order() {
-		conn, err := c.connect(ctx, c.from, server, c.trust.ToServer(protocol, cert))
+		conn, err := c.connect(ctx, c.from, server, c.trust.ToServer(protocol, cert), answered)
 		if err == nil {
 			return conn, nil
 		}
@@ -72,7 +78,7 @@ func (c *Client) dial(ctx context.Context, ef node.Dial) {
 	c.conns[k.id] = k
 	c.worker.Go(func() {
 		defer cancel()
-		l, reply, err := c.greet(ctx, ef)
+		l, reply, err := c.greet(ctx, ef, func() { c.tell(ctx, reached{k}) })
 		if !c.tell(ctx, dialled{k, l, reply, err}) && l != nil {
 			l.Close()
 		}
@@ -80,15 +86,15 @@ func (c *Client) dial(ctx context.Context, ef node.Dial) {
 }
 
 // greet connects and says Hello, and returns once the other side has admitted us.
-func (c *Client) greet(ctx context.Context, ef node.Dial) (*link.Link, wire.HelloOK, error) {
+func (c *Client) greet(ctx context.Context, ef node.Dial, answered func()) (*link.Link, wire.HelloOK, error) {
 	var raw *tls.Conn
 	var reply wire.HelloOK
 	var err error
 	if ef.Peer == chain.Server {
-		raw, err = c.toServer(ctx, link.ProtocolLeader, c.cert.Load())
+		raw, err = c.toServer(ctx, link.ProtocolLeader, c.cert.Load(), answered)
 	} else {
 		// Peers let nobody in who says to be elsewhere than he dials from.
-		raw, err = c.connect(ctx, ef.Hello.Place.Addr.Addr(), ef.Peer.Place.Addr.String(), c.trust.ToPeer(c.cert.Load(), ef.Peer.Place.ID))
+		raw, err = c.connect(ctx, ef.Hello.Place.Addr.Addr(), ef.Peer.Place.Addr.String(), c.trust.ToPeer(c.cert.Load(), ef.Peer.Place.ID), answered)
 	}
 	if err != nil {
 		return nil, reply, err

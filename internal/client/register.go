@@ -89,7 +89,7 @@ func (c *Client) registerTLS(ctx context.Context, req wire.Register) registered 
 	var errs []error
 	for _, server := range c.servers.order() {
 		cfg := c.trust.ToRegister(c.cert.Load(), c.sessions.of(server))
-		conn, err := c.connect(ctx, c.from, server, cfg)
+		conn, err := c.connect(ctx, c.from, server, cfg, nil)
 		if err != nil {
 			c.servers.failed(server)
 			errs = append(errs, fmt.Errorf("server %s: %w", server, err))
@@ -202,7 +202,7 @@ func (c *Client) enrolOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := c.toServer(ctx, link.ProtocolEnrol, nil)
+	conn, err := c.toServer(ctx, link.ProtocolEnrol, nil, nil)
 	if err != nil {
 		return err
 	}

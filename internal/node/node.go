@@ -57,6 +57,8 @@ type (
 		Conn  chain.Conn
 		Reply wire.HelloOK
 	}
+	// Reached: the system of who is dialled has answered.
+	Reached struct{ Conn chain.Conn }
 	// Failed: the dial could not be made, or was refused. Refusal is zero if
 	// nobody said no.
 	Failed struct {
@@ -93,6 +95,7 @@ type (
 )
 
 func (Tick) event()          {}
+func (Reached) event()       {}
 func (Up) event()            {}
 func (Failed) event()        {}
 func (Knock) event()         {}
@@ -270,6 +273,8 @@ func (n *Node) Step(now time.Time, ev Event) []Effect {
 		n.stepSweep(now, sweep.Tick{Late: late})
 	case Up:
 		n.up(now, ev)
+	case Reached:
+		n.stepChain(now, chain.Reached{Conn: ev.Conn})
 	case Failed:
 		n.failed(now, ev)
 	case Knock:
