@@ -3,6 +3,7 @@ package sim
 import (
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"time"
@@ -18,12 +19,29 @@ func (t *traffic) add(frame []byte) {
 	t.bytes += int64(len(frame))
 }
 
+func (t *traffic) join(u traffic) {
+	t.frames += u.frames
+	t.bytes += u.bytes
+}
+
+func (t traffic) less(u traffic) traffic { return traffic{t.frames - u.frames, t.bytes - u.bytes} }
+
 // heapInUse is what is left in memory when all garbage is gone.
 func heapInUse() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// usedMemory is what the Go runtime has in use of the memory that it has from the
+// system.
+func usedMemory() uint64 {
+	x := []metrics.Sample{
+		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+	}
+	metrics.Read(x)
+	return x[0].Value.Uint64() - x[1].Value.Uint64() - x[2].Value.Uint64()
 }
 
 // peakMemory is the most memory that this process has had, as the system says,

@@ -54,6 +54,11 @@ type host struct {
 
 	evaluated []uint64         // questions that this life was asked to evaluate
 	alone     [2]time.Duration // since when nobody holds the side
+
+	// Most machines of a large world have two links and one question. These are
+	// here, and not in a million places, where conns and evaluated begin.
+	pair [2]held
+	once [1]uint64
 }
 
 // observed is the address that the server sees.
@@ -107,18 +112,26 @@ func (w *world) start(h *host) {
 	}
 	h.life++
 	h.node = node.New(node.Config{
-		Place: h.place, Incarnation: h.life, Name: fmt.Sprintf("machine-%d", h.index),
+		Place: h.place, Incarnation: h.life, Name: w.name(h),
 		Program: "sim", Platform: "Linux", Ring: w.ring(h), Seed: h.seed + h.life,
 	})
-	h.conns, h.doors, h.inbox, h.knocks = nil, nil, nil, 1
+	h.conns, h.doors, h.inbox, h.knocks = h.pair[:0], nil, nil, 1
 	h.working, h.ticking, h.silent, h.asleep = false, false, false, false
 	h.since = w.now
 	h.timer, h.free = -1, w.now
-	h.evaluated = nil
+	h.evaluated = h.once[:0]
 	h.alone = [2]time.Duration{w.now, w.now}
 	w.say(h, "--", "starts")
 	w.history.begins(w.now, h)
 	w.tell(h, happening{event: node.Tick{}})
+}
+
+// name is what a machine says that it is called.
+func (w *world) name(h *host) string {
+	if w.shared != nil {
+		return w.shared.names[h.index*nameSize : (h.index+1)*nameSize]
+	}
+	return fmt.Sprintf("machine-%d", h.index)
 }
 
 // ring is what a machine trusts when it starts.
@@ -270,8 +283,8 @@ func (w *world) take(h *host, x happening) {
 // drop forgets a connection.
 func (h *host) drop(c *conn) {
 	h.conns = slices.DeleteFunc(h.conns, func(x held) bool { return x.conn == c })
-	if n := len(h.conns); n <= 2 && cap(h.conns) > 2 {
-		h.conns = append(make([]held, 0, 2), h.conns...) // what is left may last
+	if len(h.conns) <= len(h.pair) && cap(h.conns) > len(h.pair) {
+		h.conns = append(h.pair[:0], h.conns...) // what is left may last
 	}
 }
 
@@ -387,7 +400,7 @@ func (w *world) rouse(h *host) {
 func (w *world) evaluate(h *host, ef node.Evaluate) {
 	q := w.server.find(ef.Letter.Question)
 	switch {
-	case q == nil, !bytes.Equal(ef.Letter.Append(nil), q.letter):
+	case q == nil, !w.same(ef.Letter, q.letter):
 		w.fail("I10: machine %v evaluates question %d, which nobody asked so", h, ef.Letter.Question)
 		return
 	case w.now > q.expires+clockMax:
@@ -401,7 +414,7 @@ func (w *world) evaluate(h *host, ef node.Evaluate) {
 	w.note(markEffect, h, q.id, nil)
 	life := h.life
 	takes := w.weather.sensor(w, h)
-	q.slowest = max(q.slowest, takes)
+	w.slowest = max(w.slowest, takes)
 	w.history.computes(w.now, w.now+takes, h)
 	w.after(takes, func() {
 		if h.life == life {
@@ -413,62 +426,96 @@ func (w *world) evaluate(h *host, ef node.Evaluate) {
 	})
 }
 
+// same reports whether a letter is just what these bytes say.
+func (w *world) same(l wire.Letter, b []byte) bool {
+	w.scratch = l.Append(w.scratch[:0])
+	return bytes.Equal(w.scratch, b)
+}
+
 // clockMax is how far a machine may misjudge the server's clock: by the time
 // from a registration's reply until it looks at it, of which no more than 20 s
 // are believed, and by what its clock gains until the next.
 const clockMax = 21 * time.Second
 
+// A request is a registration under way.
+type request struct {
+	host   *host
+	life   uint64
+	number uint32
+	conn   chain.Conn    // that it travels on; 0: none of its own
+	lost   time.Duration // how much longer the reply takes
+	says   wire.Message
+}
+
 // register carries a registration to the server and its reply back. A server
 // that cannot be reached is noticed after a while, or by the node's own timer.
 func (w *world) register(h *host, ef node.Register) {
-	m, life := ef.Request, h.life
+	m := ef.Request
 	if h.liar != nil {
 		m = w.registers(h.liar, m)
 	}
 	h.asked = uint32(m.Sequence)
-	waits := func() bool { // nobody waits for what comes after the next request has left
-		return h.life == life && h.node != nil && h.asked == uint32(m.Sequence) && w.reaches(h) &&
-			(ef.Way != node.ByLeader || w.carries(h, ef.Conn))
+	r := &request{host: h, life: h.life, number: h.asked}
+	if ef.Way == node.ByLeader {
+		r.conn = ef.Conn
 	}
-	reply := func(ev node.Event) {
-		if waits() {
-			w.tell(h, happening{event: ev})
-		}
-	}
-	request := w.encode(m)
-	w.note(markEffect, h, 0, request)
-	there, back := w.weather.resent(w, synMin), w.weather.resent(w, resendMin)
+	frame := w.encode(m)
+	w.note(markEffect, h, 0, frame)
+	there := w.weather.resent(w, synMin)
+	r.lost = w.weather.resent(w, resendMin)
+	fails := func() { w.replied(r, node.NotRegistered{}) }
 	switch {
 	case ef.Way == node.ByDatagram && (w.server.down || !w.reaches(h) || w.swallowed()):
-		w.after(datagramTries*datagramWait, func() { reply(node.NotRegistered{}) })
+		w.after(datagramTries*datagramWait, fails)
 	case ef.Way == node.ByLeader && !w.carries(h, ef.Conn): // the node waits for the reply
 	case w.server.down:
-		w.after(w.weather.lag(w), func() { reply(node.NotRegistered{}) })
+		w.after(w.weather.lag(w), fails)
 	case w.reaches(h):
-		w.atOf(nil, w.now+3*w.weather.lagTo(w, nil)+there, func() {
-			if w.server.down || !w.reaches(h) {
-				return
-			}
-			m, ok := w.decode(request).(wire.Register)
-			if !ok {
-				return
-			}
-			answer := w.encode(w.server.register(h, m))
-			w.atOf(h, w.now+w.weather.lagTo(w, nil)+back, func() {
-				switch m := w.decode(answer).(type) {
-				case wire.Registered:
-					w.shared.thin(w, &m)
-					reply(node.Registered{Reply: m})
-				case wire.Refused:
-					if waits() && h.liar == nil {
-						w.fail("machine %v was refused: %s", h, m.Text)
-					}
-				}
-			})
-		})
+		at := w.now + 3*w.weather.lagTo(w, nil) + there
+		r.says = w.decode(frame) // here, where many machines are played at a time
+		w.atOf(nil, at, func() { w.of(nil).place(r) })
 	case w.oneIn(2):
-		w.after(3*time.Second, func() { reply(node.NotRegistered{}) })
+		w.after(3*time.Second, fails)
 	}
+}
+
+// place lets the server register a machine.
+func (w *world) place(r *request) {
+	m, ok := r.says.(wire.Register)
+	if w.server.down || !w.reaches(r.host) || !ok {
+		return
+	}
+	r.says = w.server.register(r.host, m)
+	there := w.of(r.host)
+	w.atOf(r.host, w.now+w.weather.lagTo(w, nil)+r.lost, func() { there.placed(r) })
+}
+
+// placed takes the server's reply.
+func (w *world) placed(r *request) {
+	switch m := w.decode(w.encode(r.says)).(type) {
+	case wire.Registered:
+		w.shared.thin(w, &m)
+		w.replied(r, node.Registered{Reply: m})
+	case wire.Refused:
+		if w.waits(r) && r.host.liar == nil {
+			w.fail("machine %v was refused: %s", r.host, m.Text)
+		}
+	}
+}
+
+// replied tells a machine what has become of its registration.
+func (w *world) replied(r *request, ev node.Event) {
+	if w.waits(r) {
+		w.tell(r.host, happening{event: ev})
+	}
+}
+
+// waits reports whether the machine waits for the reply: nobody does for what comes
+// after the next request has left.
+func (w *world) waits(r *request) bool {
+	h := r.host
+	return h.life == r.life && h.node != nil && h.asked == r.number && w.reaches(h) &&
+		(r.conn == 0 || w.carries(h, r.conn))
 }
 
 const (

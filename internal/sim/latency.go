@@ -53,12 +53,13 @@ func (l Latency) Run() ([]Asking, error) {
 	for len(all) < l.Questions && w.err == nil {
 		w.run(w.upto(latencyGap))
 		start := w.now
+		w.slowest = 0
 		q := w.server.ask(survey, time.Minute)
 		w.runUntil(start+answerTime, func() bool { return q.machines() == l.Length })
 		took := w.now - start
 		w.run(ackTime)
 		w.checkSurvey(q)
-		all = append(all, Asking{took, 2*l.WAN + time.Duration(l.Length-1)*l.Hop + q.slowest})
+		all = append(all, Asking{took, 2*l.WAN + time.Duration(l.Length-1)*l.Hop + w.slowest})
 	}
 	return all, w.err
 }

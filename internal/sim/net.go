@@ -151,25 +151,34 @@ func (w *world) dial(h *host, ef node.Dial) {
 	}
 	hello := w.encode(ef.Hello)
 	w.note(markEffect, h, uint64(ef.Conn), hello)
+	w.after(w.weather.lagTo(w, c.ends[1].host)+w.weather.resent(w, synMin), func() { w.connect(c, hello) })
+}
+
+// connect brings the first packet of a connection to who is dialled, and then,
+// if that is there, the Hello.
+func (w *world) connect(c *conn, hello []byte) {
 	to := c.ends[1].host
-	w.after(w.weather.lagTo(w, to)+w.weather.resent(w, synMin), func() {
-		switch {
-		case !w.open(h, to):
-		case to == nil && w.server.down, to != nil && to.node == nil:
-			w.decline(c)
-		default:
-			w.after(w.weather.lagTo(w, to)+w.weather.resent(w, synMin), func() {
-				if c.ends[0].state == dialling {
-					w.atOf(to, w.now+w.weather.flight(w, c), func() { w.greet(c, hello) })
-				}
-			})
-		}
-	})
+	switch {
+	case !w.open(c.ends[0].host, to):
+	case to == nil && w.server.down, to != nil && to.node == nil:
+		w.decline(c)
+	default:
+		w.after(w.weather.lagTo(w, to)+w.weather.resent(w, synMin), func() {
+			if c.ends[0].state == dialling {
+				there := w.of(to)
+				w.atOf(to, w.now+w.weather.flight(w, c), func() { there.greet(c, hello) })
+			}
+		})
+	}
 }
 
 // hostAt finds who stands at a place that a node was given.
 func (w *world) hostAt(p endpoint.Place) *host {
-	i, found := slices.BinarySearchFunc(w.hosts, p, func(h *host, p endpoint.Place) int { return h.place.Compare(p) })
+	order := func(h *host, p endpoint.Place) int { return h.place.Compare(p) }
+	if i, found := slices.BinarySearchFunc(w.near, p, order); found {
+		return w.near[i]
+	}
+	i, found := slices.BinarySearchFunc(w.hosts, p, order)
 	if !found && w.nowhere != nil {
 		return w.nowhere
 	}
@@ -245,7 +254,8 @@ func (w *world) refuse(c *conn, why wire.Refused) {
 // decline lets a dial fail without a word.
 func (w *world) decline(c *conn) {
 	c.ends[1].state = shut
-	w.atOf(c.ends[0].host, w.now+w.weather.lagTo(w, c.ends[1].host), func() { w.lost(c, 0) })
+	there := w.of(c.ends[0].host)
+	w.atOf(c.ends[0].host, w.now+w.weather.lagTo(w, c.ends[1].host), func() { there.lost(c, 0) })
 }
 
 // sendFrom carries out a node's Send.

@@ -23,7 +23,6 @@ type asked struct {
 	naive       answer.Rows             // of every report, under [Control].NoSetRule
 	counted     map[*host]time.Duration // when each machine was first counted
 	taken       []taken                 // what was counted when, in an unwatched world
-	slowest     time.Duration           // sensor
 	delivered   []delivered             // every report that was taken, in order
 	cut         uint64                  // of the answer when last looked
 	doubted     bool                    // liars were about

@@ -85,59 +85,6 @@ func (q *queue) ring() *host {
 	return h
 }
 
-// sites are the queues of a large world: the server's, and one for each LAN.
-// Whatever passes between two of them takes its time over the WAN, so that each
-// can be played for just as long without a look at the others. The computer then
-// has to do with the machines of one LAN at a time, and not with a million.
-type sites struct {
-	size   int           // machines of a LAN
-	wan    time.Duration // the least delay between the server and a machine
-	queues []queue
-	until  time.Duration // to here each is played before the next
-}
-
-// of is the queue of a machine, or of the server, which is nil.
-func (s *sites) of(h *host) *queue {
-	if h == nil {
-		return &s.queues[0]
-	}
-	return &s.queues[1+h.index/s.size]
-}
-
-func (s *sites) at(w *world, h *host, t time.Duration, do func()) {
-	q := s.of(h)
-	if q != w.todo && t < s.until {
-		w.fail("what happens at %v on one site is known on another, which may be at %v", t, s.until)
-	}
-	q.add(max(t, w.now), do)
-}
-
-// run lets time pass on all sites, until the end.
-func (s *sites) run(w *world, end time.Duration) {
-	for w.err == nil {
-		from, some := s.next()
-		if !some || from > end {
-			break
-		}
-		s.until = min(from+s.wan, end+1)
-		for i := range s.queues {
-			for w.todo = &s.queues[i]; w.err == nil && w.next(s.until-1); {
-			}
-		}
-	}
-	w.todo, s.until = s.of(nil), 0
-}
-
-// next is when something is to happen next on any site.
-func (s *sites) next() (first time.Duration, some bool) {
-	for i := range s.queues {
-		if at, any := s.queues[i].next(); any && (!some || at < first) {
-			first, some = at, true
-		}
-	}
-	return first, some
-}
-
 // ways is how many children a place of a heap has: with four, a heap of a
 // million is ten levels deep.
 const ways = 4

@@ -43,6 +43,7 @@ type Scale struct {
 	Chain     int // endpoints in one chain
 	Seed      uint64
 	Progress  func(Stage) // is told now and then how far it is; nil: nobody is
+	memory    uint64      // instead of scaleMemory, if it is not 0
 }
 
 // A Stage is how far a large installation is.
@@ -139,9 +140,12 @@ const (
 	scaleMax  = 250                   // machines in a chain: the addresses of one LAN
 	scaleWAN  = 20 * time.Millisecond // one-way delay to the server, at least
 	lanMax    = 1 << 16
-	// scaleMemory is what a large world may use before its garbage is collected
-	// in haste: a process of 4 GB has room for it and for its own code.
-	scaleMemory = 3750 << 20
+	// scaleMemory is how much a large world uses, in bytes, when all stop until its
+	// garbage is gone: a process of 4 GB has room for it and for its own code.
+	scaleMemory = 3600 << 20
+	// scaleReserve is how much more makes the runtime collect by itself: the server
+	// does not look how much it uses. The runtime begins well before.
+	scaleReserve = 1 << 30
 	// largeMin is how many machines make it worth while to wait for that.
 	largeMin = 100_000
 	// stageEvery is how often somebody is told, by the clock on the wall.
@@ -155,6 +159,9 @@ func (s Scale) Run() (ScaleReport, error) { return s.in(func(*weather) {}) }
 
 // in does so in other weather.
 func (s Scale) in(change func(*weather)) (ScaleReport, error) {
+	if s.memory == 0 {
+		s.memory = scaleMemory
+	}
 	if s.Endpoints < 1 || s.Chain < 1 || s.Chain > scaleMax || (s.Endpoints-1)/s.Chain >= lanMax {
 		return ScaleReport{}, fmt.Errorf("%d endpoints in chains of %d: a chain has 1 to %d, and there are at most %d",
 			s.Endpoints, s.Chain, scaleMax, lanMax)
@@ -163,7 +170,7 @@ func (s Scale) in(change func(*weather)) (ScaleReport, error) {
 		// Each collection looks at all machines, and finds nearly all of them.
 		defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	}
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(scaleMemory))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(s.memory) + scaleReserve))
 	w := newWorld(s.Seed, nil)
 	w.called = fmt.Sprintf("installation of %d endpoints with seed", s.Endpoints)
 	w.unwatched = true
@@ -178,19 +185,20 @@ func (s Scale) in(change func(*weather)) (ScaleReport, error) {
 	tell := s.teller(w, clock)
 	w.addLANs(s.Endpoints, s.Chain)
 	w.share()
-	w.apart(s.Chain)
+	w.apart(s.Chain, s.memory)
 	s.start(w, &rep, tell)
 	w.form(slices.Collect(slices.Chunk(w.hosts, s.Chain)), func(stand int) { tell("forming", stand) })
-	rep.Formed, rep.FormWall = w.now, time.Since(clock)
 	rep.HeapFormed = int(heapInUse() / uint64(s.Endpoints))
+	rep.Formed, rep.FormWall = w.now, time.Since(clock)
 
 	clock = time.Now()
-	rep.Asked = w.events
+	rep.Asked = w.tolls().events
 	w.sweepOnce(&rep, func(counted int) { tell("asking", counted) })
-	rep.AskWall, rep.Processors = time.Since(clock), processorTime()-worked
-	rep.Asked = w.events - rep.Asked
 	rep.HeapAll = int(heapInUse() / uint64(s.Endpoints))
-	rep.Events, rep.Signatures, rep.Hash = w.events, w.shared.ring.checked, w.hash.Sum64()
+	rep.AskWall, rep.Processors = time.Since(clock), processorTime()-worked
+	rep.Events = w.tolls().events
+	rep.Asked = rep.Events - rep.Asked
+	rep.Signatures, rep.Hash = w.shared.ring.checked, w.fingerprint()
 	rep.Peak = peakMemory()
 	return rep, w.err
 }
@@ -200,10 +208,9 @@ func (s Scale) start(w *world, rep *ScaleReport, tell func(doing string, done in
 	for n := range s.Chain {
 		for i := n; i < s.Endpoints; i += s.Chain {
 			h := w.hosts[i]
-			w.atOf(h, w.now+w.upto(scaleStep/4), func() {
-				rep.Started = max(rep.Started, w.now)
-				w.start(h)
-			})
+			at, there := w.now+w.upto(scaleStep/4), w.of(h)
+			rep.Started = max(rep.Started, at)
+			w.atOf(h, at, func() { there.start(h) })
 		}
 		w.run(scaleStep)
 		tell("starting", (n+1)*rep.Chains)
@@ -220,7 +227,7 @@ func (s Scale) teller(w *world, began time.Time) func(doing string, done int) {
 		last = time.Now()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		s.Progress(Stage{doing, min(done, s.Endpoints), s.Endpoints, w.now, time.Since(began), w.events, m.HeapAlloc})
+		s.Progress(Stage{doing, min(done, s.Endpoints), s.Endpoints, w.now, time.Since(began), w.tolls().events, m.HeapAlloc})
 	}
 }
 
@@ -236,16 +243,6 @@ func (w *world) addLANs(machines, size int) {
 	}
 	w.server.tidy()
 	w.server.tick()
-}
-
-// apart gives each LAN its own queue. Nothing has happened yet.
-func (w *world) apart(size int) {
-	w.sites = &sites{size: size, wan: w.weather.wanMin, queues: make([]queue, 2+(len(w.hosts)-1)/size)}
-	for i := range w.sites.queues {
-		w.sites.queues[i].timers = make([]timer, 0, size)
-	}
-	w.sites.queues[0] = *w.todo
-	w.todo = &w.sites.queues[0]
 }
 
 // form lets time pass until every chain stands in order, and nobody leads but its
@@ -284,7 +281,7 @@ func (w *world) stand(line []*host) bool {
 
 // sweepOnce asks one question and measures its way.
 func (w *world) sweepOnce(rep *ScaleReport, tell func(counted int)) {
-	all, wan := w.traffic, w.wan
+	before := w.tolls()
 	start := w.now
 	q := w.server.ask(survey, time.Minute)
 	for n := 0; w.err == nil && n < rep.Endpoints && w.now < start+answerTime; tell(n) {
@@ -292,14 +289,7 @@ func (w *world) sweepOnce(rep *ScaleReport, tell func(counted int)) {
 		n = q.tally.Progress().Answered
 	}
 	w.run(ackTime)
-	for _, k := range []wire.Kind{wire.KindQuestion, wire.KindAnswer, wire.KindAck} {
-		on := traffic{w.wan[k].frames - wan[k].frames, w.wan[k].bytes - wan[k].bytes}
-		rep.Server.Frames += on.frames
-		rep.Server.Bytes += on.bytes
-		rep.Neighbours.Frames += w.traffic[k].frames - all[k].frames - on.frames
-		rep.Neighbours.Bytes += w.traffic[k].bytes - all[k].bytes - on.bytes
-	}
-	rep.Sent = w.wan[wire.KindQuestion].frames - wan[wire.KindQuestion].frames
+	rep.charge(before, w.tolls())
 	rep.Reports = q.tally.Progress().Reports
 	w.checkSurvey(q)
 	n := 0
@@ -314,6 +304,19 @@ func (w *world) sweepOnce(rep *ScaleReport, tell func(counted int)) {
 			}
 		}
 	}
+}
+
+// charge notes what the question has cost.
+func (r *ScaleReport) charge(before, after toll) {
+	for _, k := range []wire.Kind{wire.KindQuestion, wire.KindAnswer, wire.KindAck} {
+		on := after.wan[k].less(before.wan[k])
+		between := after.traffic[k].less(before.traffic[k]).less(on)
+		r.Server.Frames += on.frames
+		r.Server.Bytes += on.bytes
+		r.Neighbours.Frames += between.frames
+		r.Neighbours.Bytes += between.bytes
+	}
+	r.Sent = after.wan[wire.KindQuestion].less(before.wan[wire.KindQuestion]).frames
 }
 
 // ackTime is how long acknowledgements may be under way when the last answer has

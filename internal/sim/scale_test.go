@@ -3,6 +3,7 @@ package sim
 import (
 	"crypto/ed25519"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -38,10 +39,58 @@ func TestScale(t *testing.T) {
 	}
 }
 
+// TestScaleAnywhere: how many processors play a large installation, and how often
+// they have to stop for garbage, changes nothing in it.
+func TestScaleAnywhere(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	scale := Scale{Endpoints: 2_000 / slowdown, Chain: 40, Seed: 7}
+	var want ScaleReport
+	for i, processors := range []int{1, 2, 3, 2} {
+		if i == 3 {
+			scale.memory = 1
+		}
+		runtime.GOMAXPROCS(processors)
+		got, err := scale.Run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.FormWall, got.AskWall, got.Processors, got.HeapFormed, got.HeapAll, got.Peak = 0, 0, 0, 0, 0, 0
+		if i == 0 {
+			want = got
+		}
+		if got != want {
+			t.Errorf("with %d processors:\n%v\nwith 1:\n%v", processors, got, want)
+		}
+	}
+	scale.Seed++
+	if other, err := scale.Run(); err != nil || other.Hash == want.Hash {
+		t.Errorf("another seed gives the same hash %x (%v)", other.Hash, err)
+	}
+}
+
+// TestFingerprint: whatever differs changes it.
+func TestFingerprint(t *testing.T) {
+	seen := map[fingerprint]string{}
+	for _, text := range []string{
+		"", "\x00", "\x00\x00", "a", "b", "ab", "ba", "abcdefg", "abcdefg\x00", "abcdefgh", "abcdefgh\x00", "bacdefgh", "abcdefghi", "abcdefghabcdefgh",
+	} {
+		var once, twice fingerprint
+		once.addBytes([]byte(text))
+		twice.addBytes([]byte(text))
+		twice.addBytes([]byte(text))
+		for f, what := range map[fingerprint]string{once: text, twice: text + " twice"} {
+			if other, known := seen[f]; known || f == 0 {
+				t.Errorf("%q and %q both give %x", what, other, f)
+			}
+			seen[f] = what
+		}
+	}
+}
+
 // heapMax is what a machine may take after the question, in bytes. A million then
-// leave a quarter of scaleMemory to garbage, and to the gaps between what lives. With
-// 2,917 bytes the collector could not keep up, and the process had 4.1 GB; with
-// 2,780 it has 3.85 GB. A small world adds some 50 that do not grow.
+// leave a fifth of scaleMemory to garbage: with 2,730 bytes it is collected seven times
+// while the question is answered, which is a quarter of that time. A small world adds
+// some 50 that do not grow.
 const heapMax = 2900
 
 // TestSlowSensors: if the sensors of all machines take up to 200 ms although

@@ -2,7 +2,9 @@ package sim
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"catenary/internal/endpoint"
@@ -18,7 +20,11 @@ import (
 type shared struct {
 	ring     *opener
 	up, down []endpoint.Place // of all machines, in the order of their places and against it
+	names    string           // of all machines, each of nameSize bytes
 }
+
+// nameSize is the length of "machine-0000001".
+const nameSize = 15
 
 // share lets the world be large. Its machines are all there.
 func (w *world) share() {
@@ -26,6 +32,11 @@ func (w *world) share() {
 	for _, h := range w.hosts {
 		s.up = append(s.up, h.place)
 	}
+	names := make([]byte, 0, len(w.hosts)*nameSize)
+	for i := range w.hosts {
+		names = fmt.Appendf(names, "machine-%07d", i)
+	}
+	s.names = string(names)
 	s.down = slices.Clone(s.up)
 	slices.Reverse(s.down)
 	w.shared = s
@@ -83,6 +94,7 @@ func against(a, b endpoint.Place) int { return b.Compare(a) }
 // has found right it does not check again.
 type opener struct {
 	ring    *seal.Ring
+	mu      sync.RWMutex      // guards the rest, and ring
 	right   map[string]opened // by message
 	checked int               // signatures
 }
@@ -95,7 +107,12 @@ type opened struct {
 var _ node.Ring = (*opener)(nil)
 
 func (o *opener) Open(now time.Time, p seal.Purpose, sealed []byte) ([]byte, error) {
-	if x, known := o.right[string(sealed)]; known && x.purpose == p {
+	if x, known := o.known(sealed); known && x.purpose == p {
+		return x.payload, nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if x, known := o.right[string(sealed)]; known && x.purpose == p { // meanwhile
 		return x.payload, nil
 	}
 	o.checked++
@@ -106,8 +123,20 @@ func (o *opener) Open(now time.Time, p seal.Purpose, sealed []byte) ([]byte, err
 	return payload, err
 }
 
+func (o *opener) known(sealed []byte) (opened, bool) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	x, known := o.right[string(sealed)]
+	return x, known
+}
+
 func (o *opener) Add(voucher []byte) error {
-	if _, known := o.right[string(voucher)]; known {
+	if _, known := o.known(voucher); known {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, known := o.right[string(voucher)]; known { // meanwhile
 		return nil
 	}
 	o.checked++

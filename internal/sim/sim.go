@@ -1,8 +1,8 @@
-// Package sim is the world in one goroutine: machines that are real
-// [node.Node]s, a server made of the real roster and tally, the network between
-// them with its faults, and checkers that look on after every step. Time is
-// virtual and all chance comes from one seed, so that a seed is a story that
-// can be told again.
+// Package sim is the world: machines that are real [node.Node]s, a server made of
+// the real roster and tally, the network between them with its faults, and
+// checkers that look on after every step. Time is virtual and all chance comes
+// from one seed, so that a seed is a story that can be told again. One goroutine
+// plays a world; only the LANs of a large one are played by several (see sites).
 //
 // The machines' hosts are deliberately dumb. They keep the connections that
 // they were told to keep and nothing else; whatever goes right, the nodes did.
@@ -134,7 +134,7 @@ func (w *world) report() Report {
 	r := Report{
 		Seed: w.seed, Machines: len(w.hosts), LANs: w.lans, Events: w.events, Faults: w.faults,
 		Virtual: w.now, Questions: len(w.server.asked),
-		Closed: w.closed, Hash: w.hash.Sum64(),
+		Closed: w.closed, Hash: uint64(w.hash),
 	}
 	for _, d := range w.healed {
 		r.Healed = max(r.Healed, d)

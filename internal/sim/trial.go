@@ -230,7 +230,7 @@ func (t *trial) report() TrialReport {
 	r := TrialReport{
 		Seed: t.seed, Machines: len(t.hosts), Faults: t.faults, Events: t.events, Questions: len(t.took),
 		Doubled: t.sum.doubled, Missing: t.missing, Took: t.took, Direct: t.sum.direct, Witnesses: t.sum.witnessed,
-		Verdicts: t.sum.verdicts, Hash: t.hash.Sum64(),
+		Verdicts: t.sum.verdicts, Hash: uint64(t.hash),
 	}
 	for _, q := range t.asked {
 		if q.tally.Progress().Rounds > 0 {

@@ -3,9 +3,8 @@ package sim
 import (
 	"encoding/binary"
 	"fmt"
-	"hash"
-	"hash/fnv"
 	"io"
+	"math/bits"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -19,15 +18,20 @@ import (
 // epoch is when every story begins, by the server's clock.
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// A world is a server, its machines and the network between them, on one clock
-// and from one seed.
+// A world is a server, its machines and the network between them, from one seed. A
+// large one is played as many sites, each with a world of its own that shares the
+// rest with all others.
 type world struct {
+	*commons
+	site
+}
+
+// commons are what all sites of a world share. While sites are played beside each
+// other, none of them changes any of it.
+type commons struct {
 	called  string // what kind of story it is
 	seed    uint64
-	rng     *rand.Rand
-	now     time.Duration // since epoch
-	todo    *queue        // where what happens now puts what follows from it
-	sites   *sites        // nil in a small world, which has one queue for all
+	sites   *sites // nil in a small world, which is one site
 	weather weather
 	hosts   []*host // in the order of their places
 	lans    int
@@ -43,44 +47,64 @@ type world struct {
 	control Control
 	mode    answer.Mode // of all questions
 	keys    keys
-	shared  *shared       // nil in a small world
-	before  [2]chain.Peer // who held the sides of a machine before the step in progress
+	shared  *shared // nil in a small world
 
 	roughly []*asked // questions of the rough phase, all of which must be answered in full
 	closed  time.Duration
 	healed  []time.Duration // how long the chains took to stand in order after bad luck
 
-	cleared        time.Duration // when all bad luck last ended
-	restored       time.Duration // when somebody could last reach again who could not
-	calm           bool          // nothing is slow or broken
-	events, faults int
-	sum            sums
-	bills          map[int]*bill // of each machine, by its index
-	decoded        int
-	traffic        [kinds]traffic // by kind of message
-	wan            [kinds]traffic // of that, what went over leaders' connections
-	dialled        int            // links of chains
-	unwatched      bool           // counts are checked at the end only
-	hash           hash.Hash64
-	scratch        []byte
-	trace          io.Writer
-	traced         [2]time.Duration // from when until when; 0: to the end
-	history        *History         // nil: nobody wants a picture
-	err            error            // the first law that was broken
+	cleared   time.Duration // when all bad luck last ended
+	restored  time.Duration // when somebody could last reach again who could not
+	calm      bool          // nothing is slow or broken
+	faults    int
+	sum       sums
+	bills     map[int]*bill // of each machine, by its index
+	unwatched bool          // counts are checked at the end only
+	trace     io.Writer
+	traced    [2]time.Duration // from when until when; 0: to the end
+	history   *History         // nil: nobody wants a picture
+}
+
+// A site is what a part of the world has for itself that is played by itself: its
+// clock, its chance, and the record of what has happened there.
+type site struct {
+	now     time.Duration // since epoch
+	rng     *rand.Rand
+	todo    queue
+	near    []*host       // machines of a LAN, or nil
+	away    []thing       // is to happen where the server is, and on its way there
+	before  [2]chain.Peer // who held the sides of a machine before the step in progress
+	slowest time.Duration // sensor
+	decoded int
+	toll
+	hash    fingerprint
+	scratch []byte
+	err     error // the first law that was broken
+}
+
+// A toll is how much there was to do.
+type toll struct {
+	events  int            // steps of nodes
+	dialled int            // links of chains
+	traffic [kinds]traffic // by kind of message
+	wan     [kinds]traffic // of that, what went over leaders' connections
 }
 
 func newWorld(seed uint64, trace io.Writer) *world {
 	w := &world{
-		called: "seed", seed: seed, trace: trace,
-		todo:  new(queue),
-		rng:   rand.New(rand.NewPCG(seed, 0x73696d)),
-		walls: map[[2]*host]bool{},
-		hash:  fnv.New64a(), fabric: newFabric(), bills: map[int]*bill{},
-		keys: installation(),
+		commons: &commons{
+			called: "seed", seed: seed, trace: trace, weather: fairWeather(),
+			walls: map[[2]*host]bool{}, fabric: newFabric(), bills: map[int]*bill{},
+			keys: installation(),
+		},
+		site: newSite(seed, 0),
 	}
-	w.weather = fairWeather()
 	w.server = newServer(w)
 	return w
+}
+
+func newSite(seed, number uint64) site {
+	return site{rng: rand.New(rand.NewPCG(seed, 0x73696d+number<<32))}
 }
 
 // ---- time and chance ----
@@ -92,27 +116,19 @@ func (w *world) at(t time.Duration, do func()) {
 
 func (w *world) after(d time.Duration, do func()) { w.at(w.now+d, do) }
 
-// atOf lets something happen to a machine, or to the server, which is nil.
-func (w *world) atOf(h *host, t time.Duration, do func()) {
-	if w.sites == nil {
-		w.at(t, do)
-		return
-	}
-	w.sites.at(w, h, t, do)
-}
-
 // run lets time pass, until a law is broken.
 func (w *world) run(d time.Duration) {
 	w.runUntil(w.now+d, func() bool { return false })
 }
 
 // runUntil lets time pass until the end or until done says so, and reports
-// which.
+// which. A large world is asked at the end only.
 func (w *world) runUntil(end time.Duration, done func() bool) bool {
 	if w.sites != nil {
-		w.sites.run(w, end)
+		w.sites.run(end)
+		return false
 	}
-	for w.sites == nil && w.err == nil && w.next(end) {
+	for w.err == nil && w.next(end) {
 		if done() {
 			return true
 		}
@@ -161,15 +177,32 @@ const (
 
 // note mixes what happened into the hash that two runs of a seed must share.
 func (w *world) note(m mark, h *host, what uint64, body []byte) {
-	b := binary.BigEndian.AppendUint64(w.scratch[:0], uint64(w.now))
-	b = append(b, byte(m))
+	who := uint64(0)
 	if h != nil {
-		b = binary.BigEndian.AppendUint64(b, uint64(h.index)<<32|h.life)
+		who = uint64(h.index+1)<<32 | h.life
 	}
-	b = binary.BigEndian.AppendUint64(b, what)
-	b = append(b, body...)
-	w.scratch = b
-	w.hash.Write(b)
+	w.hash.add(uint64(w.now)<<8 | uint64(m))
+	w.hash.add(who)
+	w.hash.add(what)
+	w.hash.addBytes(body)
+}
+
+// A fingerprint is a hash of everything that happened, each frame included: it must
+// be quick, and nobody is about to deceive it.
+type fingerprint uint64
+
+func (f *fingerprint) add(x uint64) {
+	hi, lo := bits.Mul64(uint64(*f)^x^0x9e3779b97f4a7c15, 0xd1342543de82ef95)
+	*f = fingerprint(hi ^ lo)
+}
+
+func (f *fingerprint) addBytes(b []byte) {
+	for ; len(b) >= 8; b = b[8:] {
+		f.add(binary.LittleEndian.Uint64(b))
+	}
+	var rest [8]byte
+	rest[7] = byte(copy(rest[:], b))
+	f.add(binary.LittleEndian.Uint64(rest[:]))
 }
 
 // lineMax bounds what the trace says of one event: sealed bytes tell nothing.

@@ -162,6 +162,9 @@ func (x value) row(rows *answer.Rows, left *int, through *crossing) error {
 			return f.Uint(&r.Count)
 		case 3:
 			cell, err := decodeCell(f.B)
+			if r.Cells == nil {
+				r.Cells = make([]answer.Cell, 0, cellsUsual)
+			}
 			r.Cells = append(r.Cells, cell)
 			return errors.Join(err, f.Want(2))
 		case 4:
@@ -186,12 +189,22 @@ func (x value) row(rows *answer.Rows, left *int, through *crossing) error {
 	case len(list) == answer.ChainLimits.Rows:
 		return fmt.Errorf("more than %d rows", answer.ChainLimits.Rows)
 	}
+	if list == nil {
+		list = make([]answer.Row, 0, rowsUsual)
+	}
 	rows.List = append(list, r)
 	if step == 0 {
 		through.learn(r)
 	}
 	return x.Want(2)
 }
+
+// Room for so much is made when the first comes: most questions have few columns,
+// and most answers few rows.
+const (
+	cellsUsual = 2
+	rowsUsual  = 8
+)
 
 func decodeCell(b []byte) (answer.Cell, error) {
 	var c answer.Cell

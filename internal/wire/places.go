@@ -20,6 +20,9 @@ import (
 const (
 	samePort = 0x80
 	placeMin = 1 + len(endpoint.ID{}) // bytes of the shortest entry
+	// placesHead is what the first entry of a list has more, in bytes; the others
+	// have one, as a rule.
+	placesHead = 16 + 2
 )
 
 // before is what the first entry of a list follows.
@@ -29,7 +32,7 @@ func putPlaces(b []byte, num field.Number, list []endpoint.Place) []byte {
 	if len(list) == 0 {
 		return b
 	}
-	var v []byte
+	v := make([]byte, 0, placesHead+len(list)*(placeMin+1))
 	last := before
 	for _, p := range list {
 		a, was := p.Addr.Addr().As16(), last.Addr().As16()
