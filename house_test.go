@@ -40,6 +40,7 @@ const imports = `
 	! answer   :
 	! question : value expr sensor fault
 	! filter   : question sensor value fault
+	! content  : server/object fault
 	! plan     : question sensor expr answer value field fault
 	! chain    : endpoint
 	! sweep    : answer
@@ -59,12 +60,21 @@ const imports = `
 	  server/store/storetest :
 	! server/object   : fault
 	! server/rights   :
+	! server/reissue  :
+	  server/depot    : fault
+	! server/resultset : question plan sensor expr answer value fault
 	  server/shelf    : server/object server/store value fault
-	  server/api      : server/object server/shelf server/rights filter question plan sensor value expr answer boundary endpoint fault server/store server/tally
-	  server          : server/object server/shelf server/dispatch server/roster server/tally server/store wire box link plan question sensor answer boundary seal trust endpoint fault
+	  server/sensors  : server/object server/shelf server/store sensor answer value fault
+	  server/setting  : server/object server/shelf fault
+	  server/apicheck :
+	  server/people   : server/object server/rights server/shelf server/store fault
+	  server/signin   : fault
+	  server/signin/signintest :
+	  server/api      : content server/setting server/sensors server/depot server/reissue server/signin server/resultset server/object server/shelf server/rights server/people filter question plan sensor value expr answer boundary endpoint fault server/store server/tally
+	  server          : server/setting server/sensors server/resultset server/object server/shelf server/people server/dispatch server/roster server/tally server/store wire box link plan question sensor answer boundary seal trust endpoint fault
 
 	  sim  : node chain sweep wire answer boundary box endpoint seal server/dispatch server/roster server/tally
-	  cli  : value sensor answer boundary fault
+	  cli  : content value sensor answer boundary fault
 	  demo :
 	  lab  : demo trust fault
 `

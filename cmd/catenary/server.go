@@ -20,9 +20,10 @@ import (
 
 	"catenary/internal/demo"
 	"catenary/internal/fault"
-	"catenary/internal/sensor"
 	"catenary/internal/server"
 	"catenary/internal/server/api"
+	"catenary/internal/server/depot"
+	"catenary/internal/server/people"
 	"catenary/internal/server/store"
 )
 
@@ -124,7 +125,7 @@ func runServer(ctx context.Context, o serverOptions, in io.Reader, out, logTo io
 func prepare(ctx context.Context, s *server.Server, o serverOptions, log *slog.Logger) (net.Listener, demo.Announcement, error) {
 	a := demo.Announcement{Clients: s.Addr().String(), CA: s.Keys().CAPath(), User: firstUser}
 	var err error
-	if a.PasswordFile, err = ensureUser(ctx, s.Store(), o.DataDir, log); err != nil {
+	if a.PasswordFile, err = ensureUser(ctx, s, o.DataDir, log); err != nil {
 		return nil, a, err
 	}
 	if a.Init, err = s.FirstBundle(ctx); err != nil {
@@ -155,14 +156,29 @@ func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener
 	if err != nil {
 		return err
 	}
-	web := api.NewServer(api.Handler(engine{s}, s.Store(), api.Options{
+	files, err := depot.Open(filepath.Join(o.DataDir, "package-files"))
+	if err != nil {
+		return err
+	}
+	defer files.Close() // nothing is being written any more
+	name, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	service := api.Handler(engine{s}, s.Store(), api.Options{
 		Version: o.Version, Log: log, Metrics: s.Metrics(), Shelves: s.Shelves(),
-	}), &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{*cert}})
+		Runtimes: s.Runtimes, Exports: filepath.Join(o.DataDir, "exports"), Files: files, Sealer: s, Hostname: name,
+	})
+	web := api.NewServer(service, &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{*cert}})
 	web.BaseContext = func(net.Listener) context.Context { return ctx }
 	web.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 
 	var parts sync.WaitGroup
-	var webErr error
+	var webErr, serviceErr error
+	parts.Go(func() {
+		defer cancel()
+		serviceErr = service.Run(ctx)
+	})
 	parts.Go(func() {
 		defer cancel()
 		if err := web.ServeTLS(ln, "", ""); !errors.Is(err, http.ErrServerClosed) {
@@ -189,7 +205,7 @@ func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	return errors.Join(err, webErr)
+	return errors.Join(err, webErr, serviceErr)
 }
 
 // apiGrace is how long requests under way may take when the server stops.
@@ -212,12 +228,8 @@ type engine struct{ *server.Server }
 func (e engine) Ask(ctx context.Context, a api.Asking) (uint64, error) {
 	return e.Server.Ask(ctx, server.Asking{
 		Question: a.Question, Life: a.Expire, ComputerID: a.ComputerID, UserID: a.UserID,
-		Groups: a.Groups, Rights: a.Rights, Context: a.Context,
+		Groups: a.Groups, Rights: a.Rights, Context: a.Context, ContextGroup: a.ContextGroup, Scope: a.Scope, Archive: a.Archive,
 	})
-}
-
-func (e engine) CreateSensor(ctx context.Context, d sensor.Sensor) (store.Sensor, error) {
-	return e.Server.CreateSensor(ctx, d, api.UserOf(ctx).Name)
 }
 
 const (
@@ -225,11 +237,11 @@ const (
 	passwordFile = "initial-password"
 )
 
-// ensureUser makes the first user, with a random password that lies in the
+// ensureUser makes the first user, who administers everything, with a random password that lies in the
 // data folder until somebody removes it.
-func ensureUser(ctx context.Context, db *store.Store, dir string, log *slog.Logger) (string, error) {
+func ensureUser(ctx context.Context, s *server.Server, dir string, log *slog.Logger) (string, error) {
 	path := filepath.Join(dir, passwordFile)
-	users, err := db.Users(ctx)
+	users, err := s.Store().Users(ctx)
 	if err != nil || len(users) > 0 {
 		return path, err
 	}
@@ -241,7 +253,7 @@ func ensureUser(ctx context.Context, db *store.Store, dir string, log *slog.Logg
 	if err := os.WriteFile(path, []byte(password+"\n"), 0o600); err != nil {
 		return path, err
 	}
-	if _, err := db.CreateUser(ctx, store.User{Name: firstUser, Password: hash, Created: time.Now()}); err != nil {
+	if err := people.First(ctx, s.Shelves(), firstUser, hash); err != nil {
 		return path, err
 	}
 	log.Info("first user made", "user", firstUser, "password in", path)

@@ -37,6 +37,7 @@ type asking struct {
 	format     format
 	computerID bool
 	resume     uint64
+	estimate   bool
 }
 
 // Incomplete says that an answer, which was printed, lacks machines.
@@ -82,6 +83,7 @@ waits on.`,
   catenary ask 'Get number of machines with Is Linux equals True'
   catenary ask --format csv 'Get Installed Packages from all machines' > packages.csv
   catenary ask --percent 100 --timeout 5m --format json 'Get Uptime from all machines' | jq .
+  catenary ask --estimate 'Get Installed Packages from all machines'
   catenary ask --resume 42    # wait on for a question that was asked before`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch asked := len(args) > 0; {
@@ -98,6 +100,9 @@ waits on.`,
 			}
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.estimate {
+				return d.runEstimate(cmd, a, strings.Join(args, " "))
+			}
 			return d.runAsk(cmd, a, strings.Join(args, " "))
 		},
 		ValidArgsFunction: d.completeQuestion(&a.flags),
@@ -109,6 +114,7 @@ waits on.`,
 	f.DurationVar(&a.quiet, "quiet", defaultQuiet, "wait no longer if nothing changes for this `time`")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "wait no longer than this `time` altogether")
 	f.BoolVar(&a.computerID, "computer-id", false, "one row a machine, with its computer ID")
+	f.BoolVar(&a.estimate, "estimate", false, "only say what the question would cost each machine")
 	f.Uint64Var(&a.resume, "resume", 0, "wait for the question with this `id` instead of asking a new one")
 	return cmd
 }

@@ -1,5 +1,5 @@
 // Package cli is the operator's commands: ask, question, login, logout, sensor,
-// subnet and client.
+// subnet, client, api, content, and one for each of the nouns.
 //
 // It is one more program that speaks the server's public API over HTTPS, with
 // no way in that others lack. Commands write what was asked for to standard
@@ -85,7 +85,10 @@ func Commands() []*cobra.Command {
 }
 
 func (d *desk) commands() []*cobra.Command {
-	cmds := []*cobra.Command{d.ask(), d.login(), d.logout(), d.sensor(), d.subnet(), d.client(), d.question()}
+	cmds := []*cobra.Command{d.ask(), d.login(), d.logout(), d.sensor(), d.subnet(), d.client(), d.question(), d.api(), d.content(), d.audit()}
+	for _, n := range append(slices.Clone(nouns), people...) {
+		cmds = append(cmds, n.command(d))
+	}
 	for _, cmd := range cmds {
 		cmd.SetFlagErrorFunc(UsageError)
 	}

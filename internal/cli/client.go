@@ -30,6 +30,7 @@ type client struct {
 	http    *http.Client
 	token   bool   // session is an API token, which a new one can replace
 	hint    string // added when the server cannot be reached
+	options string // sent as the header tanium-options, if not empty
 }
 
 // newClient makes a client that knows the server by c, with no right yet to
@@ -85,7 +86,12 @@ func (d *desk) connect(f *flags) (*client, error) {
 // call sends one request and reads the data of its answer into out. Both in
 // and out may be nil.
 func (c *client) call(ctx context.Context, method, path string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	return c.callWithin(ctx, requestTimeout, method, path, in, out)
+}
+
+// callWithin is call with as much time as the work takes.
+func (c *client) callWithin(ctx context.Context, most time.Duration, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	resp, err := c.send(ctx, method, path, in)
 	if err != nil {
@@ -113,12 +119,20 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 // verbatim is a request's body that is sent as it is.
 type verbatim []byte
 
+// octets are a request's body that is read while it is sent.
+type octets struct {
+	io.Reader
+	size int64
+}
+
 // send sends one request and returns its answer if it is a success.
 func (c *client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	contentType := "application/json"
 	if plain, ok := in.(verbatim); ok {
 		body, contentType = bytes.NewReader(plain), "text/plain; charset=utf-8"
+	} else if file, ok := in.(octets); ok {
+		body, contentType = file.Reader, "application/octet-stream"
 	} else if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
@@ -130,12 +144,18 @@ func (c *client) send(ctx context.Context, method, path string, in any) (*http.R
 	if err != nil {
 		return nil, err
 	}
+	if file, ok := in.(octets); ok {
+		req.ContentLength = file.size
+	}
 	req.Header.Set("User-Agent", "catenary")
 	if in != nil {
 		req.Header.Set("Content-Type", contentType)
 	}
 	if c.session != "" {
 		req.Header.Set("session", c.session)
+	}
+	if c.options != "" {
+		req.Header.Set("tanium-options", c.options)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

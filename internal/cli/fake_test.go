@@ -45,6 +45,7 @@ type fleet struct {
 	calls     []string // "GET /path", in order
 	subnets   map[boundary.Kind][]subnetObject
 	mask      map[string]any
+	objects   map[string][]map[string]any // by path
 
 	heard func() // called when a question's progress was told, if set before
 }
@@ -104,6 +105,10 @@ func newFleet(t testing.TB) *fleet {
 	mux.HandleFunc("POST /api/v2/sensors", f.createSensor)
 	mux.HandleFunc("GET /api/v2/system_status", f.systemStatus)
 	f.serveSubnets(mux)
+	f.serveObjects(mux)
+	servePeople(mux)
+	f.serveSensing(mux)
+	f.serveContent(mux)
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		f.calls = append(f.calls, r.Method+" "+r.URL.Path)

@@ -124,15 +124,21 @@ func shortDuration(d time.Duration) string {
 	return text
 }
 
+// sensorNoun is what can be done with sensors as with any object.
+var sensorNoun = noun{name: "sensor", what: "sensor", path: "sensors", sample: "Kernel Modules", verbs: canChange | canDelete}
+
 func (d *desk) sensor() *cobra.Command {
 	f := &flags{}
 	cmd := &cobra.Command{
 		Use:   "sensor",
-		Short: "Look at sensors and make new ones",
+		Short: "Look after the sensors",
 		Example: `  catenary sensor list --filter disk
-  catenary sensor show 'Free Memory'`,
+  catenary sensor show 'Free Memory'
+  catenary sensor change 'Kernel Modules' --set max_age_seconds=60`,
 	}
 	cmd.AddCommand(d.sensorList(f), d.sensorShow(f), d.sensorCreate(f))
+	cmd.AddCommand(sensorNoun.deeds(d, f)...)
+	cmd.AddCommand(d.sensorStats(f), d.sensorQuarantine(f), d.sensorRelease(f))
 	Group(cmd)
 	f.bind(cmd)
 	return cmd
@@ -249,7 +255,7 @@ func (d *desk) printSensor(cmd *cobra.Command, s sensorObject) error {
 		}
 		header, row = append(header, cell{"Parameter"}), append(row, cell{p.Key + "  " + text})
 	}
-	if s.Mode != "" {
+	if s.Mode != "" && s.Mode != answer.Merged.String() {
 		header, row = append(header, cell{"Answers travel"}), append(row, cell{s.Mode})
 	}
 	for i, c := range row {

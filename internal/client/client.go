@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -60,6 +61,8 @@ type Client struct {
 	evaluations chan struct{} // a token for each evaluation under way
 	standing    atomic.Pointer[standing]
 	answered    atomic.Uint64 // questions computed in this life
+	runs        runs
+	quarantine  *quarantine
 
 	// What follows belongs to one life, and to the loop in it.
 	node   *node.Node
@@ -81,13 +84,14 @@ type conn struct {
 	id     chain.Conn
 	cancel context.CancelFunc // abandons the dial
 	link   *link.Link         // nil while it is dialled
+	server bool               // it leads to the server
 }
 
 // A report is what a worker has to say to the loop.
 type report interface{ report() }
 
 type (
-	reached struct{ conn *conn }
+	reached struct{ conn *conn } // dialled; its system has answered
 	dialled struct {
 		conn  *conn
 		link  *link.Link
@@ -153,6 +157,10 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	held, err := openQuarantine(filepath.Join(cfg.StateDir, quarantineFile))
+	if err != nil {
+		log.Warn("the quarantine of sensors begins anew", "because", err)
+	}
 	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(cfg.Listen))
 	if err != nil {
 		return nil, fmt.Errorf("listen for neighbours: %w", err)
@@ -162,6 +170,7 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 		trust:       link.Trust{Installation: cfg.Init.Installation, Authority: ca},
 		servers:     newServers(cfg.Init.Servers),
 		evaluations: make(chan struct{}, evaluationsMax),
+		quarantine:  held,
 	}, nil
 }
 

@@ -121,6 +121,10 @@ func (c *Client) values(ctx context.Context, ring *seal.Ring, u plan.Use, ef nod
 	if def.Mode > ef.Letter.Mode { // the server does not ask so: what was signed does not fit together
 		return nil, fmt.Errorf("sensor %s wants its answers %v, but this question has them %v", u.Name, def.Mode, ef.Letter.Mode)
 	}
+	held := keyOf(u.Name, u.Definition)
+	if err := c.quarantine.refuses(held); err != nil {
+		return nil, err
+	}
 	maxAge := def.MaxAge
 	if u.MaxAge > 0 {
 		maxAge = u.MaxAge
@@ -129,12 +133,29 @@ func (c *Client) values(ctx context.Context, ring *seal.Ring, u plan.Use, ef nod
 	return c.cache.get(ctx, key, maxAge, func() ([][]string, error) {
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, &exec.Killed{Reason: exec.TimeLimit, After: limit})
 		defer cancel()
-		rows, err := c.compute(ctx, def, u.Params, limit)
+		began := time.Now()
+		rows, used, err := c.compute(ctx, def, u.Params, limit)
 		if err != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = context.Cause(ctx)
 		}
+		c.ran(u.Name, held, time.Since(began), used, err)
 		return rows, err
 	})
+}
+
+// ran notes how long a sensor has run, and whether it was stopped too often.
+func (c *Client) ran(name, held string, took time.Duration, used exec.Used, err error) {
+	c.runs.add(name, took, used)
+	if errors.Is(err, context.Canceled) {
+		return // the client is about to end
+	}
+	gaveUp, err := c.quarantine.ran(time.Now(), held, name, took, stopped(err))
+	if err != nil {
+		c.log.Warn("the quarantine of sensors is not kept", "because", err)
+	}
+	if gaveUp {
+		c.log.Warn("sensor is not run any more: it was stopped at its time limit again and again", "sensor", name)
+	}
 }
 
 // stopped reports whether a sensor failed because it took longer than it may.
@@ -143,9 +164,10 @@ func stopped(err error) bool {
 	return errors.As(err, &killed) && killed.Reason == exec.TimeLimit
 }
 
-func (c *Client) compute(ctx context.Context, def sensor.Sensor, params []string, limit time.Duration) ([][]string, error) {
+func (c *Client) compute(ctx context.Context, def sensor.Sensor, params []string, limit time.Duration) ([][]string, exec.Used, error) {
 	if def.Native() && !exec.Has(def) {
-		return c.probe.Run(ctx, def.Name, params)
+		rows, err := c.probe.Run(ctx, def.Name, params)
+		return rows, exec.Used{}, err
 	}
 	return exec.Sensor(ctx, def, params, limit)
 }

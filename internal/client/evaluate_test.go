@@ -3,6 +3,7 @@ package client
 import (
 	"crypto/ed25519"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,11 @@ func TestSensorKeepsItsMode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Client{sensor: native, cache: newCache()}
+	held, err := openQuarantine(filepath.Join(t.TempDir(), quarantineFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Client{sensor: native, cache: newCache(), quarantine: held}
 	use := func(m answer.Mode) plan.Use {
 		s := sensor.Sensor{Name: "Secret", Columns: []sensor.Column{{Name: "Secret", Type: value.String}}, MaxAge: time.Minute, Mode: m,
 			Platforms: []sensor.Platform{sensor.Linux}, Scripts: []sensor.Script{{Platform: "Plan 9", Language: sensor.UnixShell, Source: "true"}}}

@@ -26,6 +26,9 @@ func (c *Client) take(ctx context.Context, cancel context.CancelCauseFunc, r rep
 		c.step(ctx, node.Knock{Conn: c.knocks, Hello: r.hello})
 	case received:
 		if c.conns[r.conn.id] == r.conn {
+			if reply, ok := r.message.(wire.Registered); ok && r.conn.server {
+				c.heardOfSensors(reply)
+			}
 			c.step(ctx, node.Got{Conn: r.conn.id, Message: r.message})
 		}
 	case broken:
@@ -80,6 +83,7 @@ func (c *Client) tookRegistration(ctx context.Context, cancel context.CancelCaus
 				c.log.Warn("certificate not renewed", "because", err)
 			}
 		}
+		c.heardOfSensors(r.reply)
 		c.step(ctx, node.Registered{Reply: r.reply})
 	case errors.Is(r.err, errMoved):
 		c.reached = r.reached

@@ -74,7 +74,7 @@ func (c *Client) toServer(ctx context.Context, protocol string, cert *tls.Certif
 
 func (c *Client) dial(ctx context.Context, ef node.Dial) {
 	ctx, cancel := context.WithCancel(ctx)
-	k := &conn{id: ef.Conn, cancel: cancel}
+	k := &conn{id: ef.Conn, cancel: cancel, server: ef.Peer == chain.Server}
 	c.conns[k.id] = k
 	c.worker.Go(func() {
 		defer cancel()

@@ -15,6 +15,8 @@ import (
 
 	"catenary/internal/link"
 	"catenary/internal/node"
+	"catenary/internal/seal"
+	"catenary/internal/sensor"
 	"catenary/internal/wire"
 )
 
@@ -55,6 +57,7 @@ func (s *servers) failed(server string) {
 // register sends a registration; the loop hears of the outcome, or of the reply
 // as a message.
 func (c *Client) register(ctx context.Context, ef node.Register) {
+	c.tellOfSensors(&ef)
 	switch ef.Way {
 	case node.ByLeader:
 		if k := c.conns[ef.Conn]; k != nil {
@@ -81,6 +84,45 @@ func (c *Client) register(ctx context.Context, ef node.Register) {
 			req.RenewalKey = key
 		}
 		c.worker.Go(func() { c.tell(ctx, c.registerTLS(ctx, ef.Request)) })
+	}
+}
+
+// tellOfSensors adds to a registration how long sensors have run and which are
+// not run any more, if there is room.
+func (c *Client) tellOfSensors(ef *node.Register) {
+	with := ef.Request
+	c.quarantine.tells(&with)
+	fits := func() bool { return ef.Way != node.ByDatagram || wire.FitsDatagram(with) }
+	if !fits() {
+		return
+	}
+	ef.Request = with
+	if with.Runs = c.runs.report(time.Now()); fits() {
+		ef.Request = with
+	}
+}
+
+// heardOfSensors notes that a registration was taken, and goes by the rules that
+// the reply brings.
+func (c *Client) heardOfSensors(m wire.Registered) {
+	if m.Again {
+		return
+	}
+	now := time.Now()
+	c.runs.heard(now)
+	if len(m.Rules) == 0 {
+		return
+	}
+	payload, err := c.ring.Open(m.Now, seal.Rules, m.Rules)
+	var rules sensor.Rules
+	if err == nil {
+		rules, err = sensor.DecodeRules(payload)
+	}
+	if err == nil {
+		err = c.quarantine.take(rules)
+	}
+	if err != nil {
+		c.log.Warn("rules for slow sensors left alone", "because", err)
 	}
 }
 

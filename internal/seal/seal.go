@@ -25,6 +25,8 @@ const (
 	Voucher  Purpose = 1 // the root's word for a signing key
 	Question Purpose = 2
 	Sensor   Purpose = 3
+	Content  Purpose = 4 // packages, saved questions, groups … as one installation hands them to another
+	Rules    Purpose = 5 // of when sensors are not run
 )
 
 func (p Purpose) String() string {
@@ -35,6 +37,10 @@ func (p Purpose) String() string {
 		return "question"
 	case Sensor:
 		return "sensor"
+	case Content:
+		return "content"
+	case Rules:
+		return "rules"
 	}
 	return fmt.Sprintf("purpose %d", uint8(p))
 }

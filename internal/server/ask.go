@@ -13,6 +13,8 @@ import (
 	"catenary/internal/seal"
 	"catenary/internal/sensor"
 	"catenary/internal/server/dispatch"
+	"catenary/internal/server/sensors"
+	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
 	"catenary/internal/server/tally"
 	"catenary/internal/wire"
@@ -29,6 +31,13 @@ type Asking struct {
 	// Rights says which machines the user may ask at all, and Context which the
 	// question is about besides what it says itself; nil: every machine.
 	Rights, Context question.Condition
+	// ContextGroup is the number of the group that Context is; 0: of none.
+	ContextGroup int64
+	// Scope says which machines Rights are, for the question's record; empty: all.
+	Scope string
+	// Archive lets machines answer each for itself, though the asker sees them
+	// counted together.
+	Archive bool
 }
 
 const (
@@ -55,7 +64,7 @@ func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 	}
 	c := s.content.Load()
 	p, err := plan.Compile(a.Question, c.catalogue, plan.Options{
-		ComputerID: a.ComputerID,
+		ComputerID: a.ComputerID || a.Archive,
 		Definition: func(d sensor.Sensor) []byte { return c.signed[d.Name] },
 		Groups:     a.Groups, Rights: a.Rights, Context: a.Context,
 	})
@@ -71,7 +80,7 @@ func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 	now := time.Now().Truncate(time.Millisecond)
 	id, err := s.store.CreateQuestion(ctx, store.Question{
 		Text: p.Text, UserID: a.UserID, Plan: encoded, ComputerID: a.ComputerID,
-		Issued: now, Expires: now.Add(a.Life),
+		Issued: now, Expires: now.Add(a.Life), ContextGroup: a.ContextGroup, Scope: a.Scope,
 	})
 	if err != nil {
 		return 0, err
@@ -145,28 +154,51 @@ func (s *Server) result(ctx context.Context, id uint64) (r tally.Result, changed
 	return r, nil, json.Unmarshal(data, &r)
 }
 
-// CreateSensor signs and stores a script sensor that a user has made, and puts
-// it in the catalogue.
+// SignSensor returns a script sensor's definition, as it is and signed for the
+// clients.
+func (s *Server) SignSensor(d sensor.Sensor) (definition, signed []byte) {
+	definition = d.Append(nil)
+	return definition, s.keys.Sign(seal.Sensor, definition)
+}
+
+// CreateSensor keeps a script sensor and puts it in the catalogue. It is how
+// Catenary itself makes one; operators' come by the API.
 func (s *Server) CreateSensor(ctx context.Context, d sensor.Sensor, by string) (store.Sensor, error) {
 	if d.Native() {
 		return store.Sensor{}, fault.New(fault.Invalid, "sensor %q has no script", d.Name)
 	}
-	now := time.Now()
-	encoded := d.Append(nil)
-	rec, err := s.store.CreateSensor(ctx, store.Sensor{
-		Name: d.Name, Definition: encoded, Signed: s.keys.Sign(seal.Sensor, encoded), Created: now, Modified: now, ModifiedBy: by,
+	definition, signed := s.SignSensor(d)
+	var rec store.Sensor
+	err := s.shelves.Change(ctx, shelf.Author{UserName: by}, func(c *shelf.Change) (err error) {
+		rec, err = c.Tx().CreateSensor(ctx, store.Sensor{
+			Name: d.Name, Definition: definition, Signed: signed, Created: c.Now(), Modified: c.Now(), ModifiedBy: by,
+		})
+		if err != nil {
+			return err
+		}
+		_, err = c.Create(sensors.Kind, rec.ID, sensors.Object(d))
+		return err
 	})
 	if err != nil {
 		return store.Sensor{}, err
 	}
-	return rec, s.loadContent(ctx)
+	return rec, s.ReloadSensors(ctx)
 }
 
-// loadContent reads the catalogue from the database.
-func (s *Server) loadContent(ctx context.Context) error {
+// ReloadSensors makes the catalogue of what the database has.
+func (s *Server) ReloadSensors(ctx context.Context) error {
+	_, err := s.loadContent(ctx)
+	return err
+}
+
+// loadContent reads the catalogue from the database, and returns the records
+// that it is made of.
+func (s *Server) loadContent(ctx context.Context) ([]store.Sensor, error) {
+	s.loading.Lock() // what is read last is what holds
+	defer s.loading.Unlock()
 	records, err := s.store.Sensors(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	all := sensor.Builtin()
 	signed := map[string][]byte{}
@@ -176,15 +208,15 @@ func (s *Server) loadContent(ctx context.Context) error {
 		}
 		d, err := sensor.Decode(r.Definition)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		all = append(all, d)
 		signed[d.Name] = r.Signed
 	}
 	catalogue, err := sensor.NewCatalogue(all)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.content.Store(&content{catalogue, signed})
-	return nil
+	return records, nil
 }

@@ -19,6 +19,7 @@ type writing struct {
 	close    closing
 	forget   time.Time // questions closed before then; zero: none
 	findings []store.Finding
+	stats    []store.SensorStat
 }
 
 type closing struct {
@@ -132,7 +133,7 @@ func (c *machine) touch() store.Touch {
 
 // flush hands everything that is left to the writer when the server stops.
 func (h *hub) flush() {
-	h.written <- writing{touches: h.touches(), findings: h.newFindings()}
+	h.written <- writing{touches: h.touches(), findings: h.newFindings(), stats: h.lastStats()}
 	now := time.Now()
 	for id, q := range h.live {
 		if q.closed {

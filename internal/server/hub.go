@@ -50,6 +50,9 @@ type machine struct {
 	seat, kept            roster.Seat // as of the last registration, and as it is written down
 	said
 	watched
+	quarantined []uint32 // hashes of sensors that it does not run any more
+	rules       uint64   // number of the rules for that which it holds
+
 	wantsKey bool      // it is to come over TLS for a new registration key
 	rekeyed  time.Time // when that was wanted last
 }
@@ -152,6 +155,7 @@ func (h *hub) tidy(now time.Time) {
 		h.writeTouches()
 	}
 	h.writeFindings()
+	h.writeStats(now)
 	if until := now.Add(-historyFor); until.Sub(h.forgotten) >= forgetEach && h.writeBehind(func() writing { return writing{forget: until} }) {
 		h.forgotten = until
 	}
@@ -189,6 +193,8 @@ func (h *hub) register(now time.Time, by call, m wire.Register) (wire.Registered
 	h.meet(now, c, by, m)
 	c.incarnation, c.sequence, c.registered = m.Incarnation, m.Sequence, true
 	c.remember(by, m)
+	c.quarantined, c.rules = m.Quarantined, m.Rules
+	h.sensed(m.Runs)
 	c.seat = roster.Seat{LAN: pl.LAN, Slot: pl.Slot}
 	c.status = endpoint.Status{
 		ID: id, ComputerID: c.status.ComputerID, Name: m.Name, Version: m.Program, Platform: m.Platform,
@@ -206,7 +212,7 @@ func (h *hub) register(now time.Time, by call, m wire.Register) (wire.Registered
 		LAN: roster.Tag(pl.LAN), From: pl.From, Until: pl.Until,
 		Highest: h.desk.Highest(), Now: now, Intervals: h.cfg.Intervals, Spread: h.desk.Spread(),
 		Questions: news.Questions, Direct: news.Direct, Counted: news.Counted,
-		Audits: h.audits(now, c, m.Evidence), Come: h.come(now, c, by.way),
+		Audits: h.audits(now, c, m.Evidence), Come: h.come(now, c, by.way), Rules: h.rulesFor(m.Rules),
 	}
 	if m.Initial {
 		reply.Vouchers, m.Peers = h.keys.Vouchers, 0

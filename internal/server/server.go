@@ -75,6 +75,7 @@ type Server struct {
 	turns     turns
 	notices   quota
 
+	loading sync.Mutex              // held while the catalogue is read
 	content atomic.Pointer[content] // the catalogue as of now
 	calls   chan func(*hub)
 	written chan writing
@@ -82,6 +83,7 @@ type Server struct {
 	enrolments enrolments
 	seats      seats
 	boundaries boundaries
+	sensing    sensing
 	worker     sync.WaitGroup
 	stopped    chan struct{} // closed when the hub takes no more calls
 }
@@ -131,13 +133,17 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.store.SyncBuiltin(ctx, sensor.Builtin(), time.Now()); err != nil {
 		return err
 	}
-	if err := s.loadContent(ctx); err != nil {
+	records, err := s.loadContent(ctx)
+	if err != nil {
 		return err
 	}
 	if err := s.loadBoundaries(ctx); err != nil {
 		return err
 	}
-	if err := s.openShelves(ctx); err != nil {
+	if err := s.loadSensing(ctx); err != nil {
+		return err
+	}
+	if err := s.openShelves(ctx, records); err != nil {
 		return err
 	}
 	addr, err := net.ResolveTCPAddr("tcp", s.cfg.Listen)
@@ -198,6 +204,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.worker.Go(func() { s.seats.run(ctx) })
 	s.worker.Go(func() { s.accept(ctx, s.trust.FromClients(cert)) })
 	s.worker.Go(func() { s.serveDatagrams(ctx) })
+	s.worker.Go(func() { s.followSettings(ctx) })
 	s.log.Info("server started", "clients", s.listen.Addr(), "installation", s.keys.Installation, "enrolled", len(enrolled))
 	h.run(ctx)
 	close(s.stopped)

@@ -42,14 +42,23 @@ func (s *Server) write(ctx context.Context) {
 		if len(w.findings) > 0 {
 			s.insist(ctx, "findings", func(ctx context.Context) error { return s.store.KeepFindings(ctx, w.findings) }, "count", len(w.findings))
 		}
+		if len(w.stats) > 0 {
+			s.insist(ctx, "statistics of sensors", func(ctx context.Context) error { return s.store.KeepSensorStats(ctx, w.stats) }, "count", len(w.stats))
+		}
 		if c := w.close; c.question != 0 {
 			s.insist(ctx, "question's result", func(ctx context.Context) error { return s.closeQuestion(ctx, c) }, "question", c.question)
+			if !c.open {
+				s.insist(ctx, "what came of a saved question", func(ctx context.Context) error { return s.archive(ctx, c) }, "question", c.question)
+			}
 			_ = s.do(ctx, func(h *hub) { h.isWritten(c.number) }) // a server that stops has no desk any more
 		}
 		if !w.forget.IsZero() {
 			s.insist(ctx, "removal of old questions", func(ctx context.Context) error {
 				_, err := s.store.DeleteQuestions(ctx, w.forget)
 				return err
+			})
+			s.insist(ctx, "removal of old answers", func(ctx context.Context) error {
+				return s.store.ForgetRecent(ctx, w.forget.Add(historyFor-archiveFor))
 			})
 		}
 	}

@@ -142,7 +142,7 @@ const (
 	lanMax    = 1 << 16
 	// scaleMemory is how much a large world uses, in bytes, when all stop until its
 	// garbage is gone: a process of 4 GB has room for it and for its own code.
-	scaleMemory = 3600 << 20
+	scaleMemory = 3300 << 20
 	// scaleReserve is how much more makes the runtime collect by itself: the server
 	// does not look how much it uses. The runtime begins well before.
 	scaleReserve = 1 << 30

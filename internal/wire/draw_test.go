@@ -139,6 +139,8 @@ func drawRegister(t *rapid.T) Register {
 		RenewalKey: drawBytes(t, 0, 200), Unreachable: drawIDs(t, UnreachableMax), BackwardLink: rapid.Bool().Draw(t, "linked"),
 		RoundTrip: time.Duration(rapid.Int64Range(0, roundTripMax.Microseconds()).Draw(t, "µs")) * time.Microsecond,
 		Evidence:  rapid.SliceOfN(rapid.Custom(drawEvidence), 0, AuditsMax).Draw(t, "evidence"),
+		Runs:      rapid.SliceOfN(rapid.Custom(drawRun), 0, RunsMax).Draw(t, "runs"), Quarantined: drawHashes(t),
+		Rules: rapid.Uint64().Draw(t, "rules"),
 	}
 }
 
@@ -164,6 +166,7 @@ func drawReply(t *rapid.T) Registered {
 		Again: rapid.Bool().Draw(t, "again"), Come: drawMillis(t),
 		LAN: rapid.Uint64().Draw(t, "lan"), Across: places.Draw(t, "across"), From: drawPlace(t), Until: drawPlace(t),
 		Counted: drawNumbers(t, KnownMax), Audits: rapid.SliceOfN(rapid.Custom(drawAudit), 0, AuditsMax).Draw(t, "audits"),
+		Rules: drawBytes(t, 0, 200),
 	}
 }
 

@@ -39,6 +39,11 @@ type Register struct {
 	// unknown.
 	RoundTrip time.Duration
 	Evidence  []Evidence // that the reply before has asked for
+
+	// What is said of sensors is none of the state: the host adds it.
+	Runs        []Run    // how long they have run since this was last said
+	Quarantined []uint32 // hashes of those that are not run any more, ascending
+	Rules       uint64   // number of the rules for that which it holds; 0: none
 }
 
 // A Neighbour is who stands next to a client on one side.
@@ -86,6 +91,9 @@ type Registered struct {
 	// Audits are questions of which the client is to say next time what it has
 	// answered.
 	Audits []Audit
+	// Rules are when sensors are to be run no more, sealed; empty: the client
+	// holds the newest.
+	Rules []byte
 }
 
 // Intervals are the client settings that pace registrations. A client draws
@@ -141,7 +149,12 @@ func (m Register) append(b []byte) []byte {
 	for _, e := range m.Evidence {
 		b = field.AppendPart(b, 27, e.append(nil))
 	}
-	return field.AppendUint(b, 30, uint64(m.RoundTrip.Microseconds()))
+	b = field.AppendUint(b, 30, uint64(m.RoundTrip.Microseconds()))
+	for _, r := range m.Runs {
+		b = field.AppendPart(b, 35, r.append(nil))
+	}
+	b = putHashes(b, 36, m.Quarantined)
+	return field.AppendUint(b, 37, m.Rules)
 }
 
 func decodeRegister(b []byte) (Message, error) {
@@ -199,6 +212,12 @@ func (m *Register) take(f value) error {
 		return f.evidence(&m.Evidence)
 	case 30:
 		return f.micros(&m.RoundTrip)
+	case 35:
+		return f.run(&m.Runs)
+	case 36:
+		return f.quarantined(&m.Quarantined)
+	case 37:
+		return f.Uint(&m.Rules)
 	}
 	return nil
 }
@@ -239,7 +258,8 @@ func (m Registered) append(b []byte) []byte {
 	b = putPlaces(b, 31, m.Across)
 	b = putPlace(b, 32, m.From)
 	b = putPlace(b, 33, m.Until)
-	return putNumbers(b, 34, m.Counted)
+	b = putNumbers(b, 34, m.Counted)
+	return field.AppendBytes(b, 35, m.Rules)
 }
 
 // vouchersMax and QuestionsMax bound what one reply may bring; the frame bounds
@@ -320,6 +340,8 @@ func (m *Registered) take(f value) error {
 		return f.place(&m.Until)
 	case 34:
 		return f.numbers(&m.Counted, KnownMax)
+	case 35:
+		return f.limited(&m.Rules, rulesMax)
 	}
 	return nil
 }

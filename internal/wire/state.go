@@ -18,6 +18,7 @@ func (m Register) Named() Register {
 	s := m
 	s.Version, s.Initial, s.Incarnation, s.Sequence, s.Peers, s.State = 0, false, 0, 0, 0, 0
 	s.Known, s.Unreachable, s.RenewalKey, s.RoundTrip, s.Evidence = nil, nil, nil, 0, nil
+	s.Runs, s.Quarantined, s.Rules = nil, nil, 0
 	h := fnv.New64a()
 	h.Write(s.append(nil))
 	m.State = max(h.Sum64(), 1)
@@ -30,6 +31,7 @@ func (m Register) Brief() Register {
 	return Register{
 		Version: m.Version, Incarnation: m.Incarnation, Sequence: m.Sequence, Peers: m.Peers,
 		Known: m.Known, Unreachable: m.Unreachable, State: m.State, RoundTrip: m.RoundTrip, Evidence: m.Evidence,
+		Runs: m.Runs, Quarantined: m.Quarantined, Rules: m.Rules,
 	}
 }
 
@@ -41,6 +43,7 @@ func (m Register) IsBrief() bool { return !m.Place.Addr.IsValid() }
 func (m Register) Whole(said Register) Register {
 	said.Version, said.Initial, said.Incarnation, said.Sequence, said.Peers, said.State = m.Version, m.Initial, m.Incarnation, m.Sequence, m.Peers, m.State
 	said.Known, said.Unreachable, said.RenewalKey, said.RoundTrip, said.Evidence = m.Known, m.Unreachable, m.RenewalKey, m.RoundTrip, m.Evidence
+	said.Runs, said.Quarantined, said.Rules = m.Runs, m.Quarantined, m.Rules
 	return said
 }
 

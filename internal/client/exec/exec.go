@@ -50,7 +50,12 @@ type Result struct {
 	Stdout []byte // all of it, or the first Command.Output bytes
 	Stderr []byte // its beginning
 	Exit   int    // exit code; -1 if a signal ended it
+	Used   Used
 }
+
+// Used is the processor's time that a program has taken, with what it has waited
+// for.
+type Used struct{ User, System time.Duration }
 
 // A Reason is why a program was killed.
 type Reason uint8
@@ -152,7 +157,10 @@ func run(ctx context.Context, cmd Command, program interpreter, folder, file str
 	g.end()              // returns when the script has ended and with it all that it started
 	cut := killed.Load() // before Wait, in which the time limit may still pass
 	waitErr := c.Wait()
-	r := Result{Stdout: stdout.kept, Stderr: stderr.kept, Exit: c.ProcessState.ExitCode()}
+	r := Result{
+		Stdout: stdout.kept, Stderr: stderr.kept, Exit: c.ProcessState.ExitCode(),
+		Used: Used{c.ProcessState.UserTime(), c.ProcessState.SystemTime()},
+	}
 	if cut || stdout.over {
 		return r, killedBy(context.Cause(ctx))
 	}

@@ -338,20 +338,23 @@ func TestSensor(t *testing.T) {
 			{Platform: sensor.Linux, Language: sensor.UnixShell, Source: "echo 'a|||word||'; echo; echo b; false"},
 		},
 	}
-	rows, err := Sensor(t.Context(), s, []string{"c d"}, patience)
+	rows, used, err := Sensor(t.Context(), s, []string{"c d"}, patience)
 	if err != nil || len(rows) != 2 || strings.Join(rows[0], ",") != "a,c%20d" || strings.Join(rows[1], ",") != "b," {
 		t.Errorf("%q, %v", rows, err)
 	}
+	if used.User+used.System <= 0 {
+		t.Errorf("a script takes %v of the processor's time", used)
+	}
 	s.Scripts[1].Source = "grep -q nothing /dev/null"
-	if rows, err := Sensor(t.Context(), s, nil, patience); err != nil || len(rows) != 0 {
+	if rows, _, err := Sensor(t.Context(), s, nil, patience); err != nil || len(rows) != 0 {
 		t.Errorf("a script that finds nothing: %q, %v", rows, err)
 	}
 	s.Scripts[1].Source = "cat /no/such/file"
-	if _, err := Sensor(t.Context(), s, nil, patience); err == nil || err.Error() != "the script failed (exit code 1): cat: /no/such/file: No such file or directory" {
+	if _, _, err := Sensor(t.Context(), s, nil, patience); err == nil || err.Error() != "the script failed (exit code 1): cat: /no/such/file: No such file or directory" {
 		t.Errorf("a script that fails: %v", err)
 	}
 	s.Scripts = s.Scripts[:1]
-	if _, err := Sensor(t.Context(), s, nil, patience); fault.KindOf(err) != fault.NotFound {
+	if _, _, err := Sensor(t.Context(), s, nil, patience); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("no script for this platform: %v", err)
 	}
 }

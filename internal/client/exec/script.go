@@ -17,29 +17,30 @@ func Has(s sensor.Sensor) bool {
 }
 
 // Sensor computes a script sensor: it runs the sensor's script for this
-// platform and returns one []string per row, one text per column.
+// platform and returns one []string per row, one text per column, and what of
+// the processor's time that took.
 //
 // Scripts end with all kinds of exit codes (that of their last grep), so the
 // code alone is no failure. A script that fails, complains and says nothing
 // is one.
-func Sensor(ctx context.Context, s sensor.Sensor, params []string, limit time.Duration) ([][]string, error) {
+func Sensor(ctx context.Context, s sensor.Sensor, params []string, limit time.Duration) ([][]string, Used, error) {
 	script, ok := s.Script(platform)
 	if !ok {
-		return nil, fault.New(fault.NotFound, "the sensor has no script for %s", platform)
+		return nil, Used{}, fault.New(fault.NotFound, "the sensor has no script for %s", platform)
 	}
 	source, err := Fill(script.Source, s.Parameters, params)
 	if err != nil {
-		return nil, err
+		return nil, Used{}, err
 	}
 	r, err := Run(ctx, Command{Language: script.Language, Source: source, Limit: limit})
 	if err != nil {
-		return nil, err
+		return nil, r.Used, err
 	}
 	lines := Lines(r.Stdout)
 	if complaint := Lines(r.Stderr); len(lines) == 0 && r.Exit != 0 && len(complaint) > 0 {
-		return nil, fmt.Errorf("the script failed (exit code %d): %s", r.Exit, complaint[0])
+		return nil, r.Used, fmt.Errorf("the script failed (exit code %d): %s", r.Exit, complaint[0])
 	}
-	return Rows(s, lines), nil
+	return Rows(s, lines), r.Used, nil
 }
 
 // Fill puts values in the place of a script's placeholders, ||key|| for each

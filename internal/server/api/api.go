@@ -21,6 +21,8 @@ import (
 	"catenary/internal/plan"
 	"catenary/internal/question"
 	"catenary/internal/sensor"
+	"catenary/internal/server/depot"
+	"catenary/internal/server/people"
 	"catenary/internal/server/rights"
 	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
@@ -40,9 +42,11 @@ type Engine interface {
 	// Await is Result as soon as it has a higher version than the given one. It
 	// returns ctx.Err() if that does not happen before ctx ends.
 	Await(ctx context.Context, question, version uint64) (tally.Result, error)
-	// CreateSensor signs and stores a script sensor and puts it in the
-	// catalogue.
-	CreateSensor(ctx context.Context, s sensor.Sensor) (store.Sensor, error)
+	// SignSensor returns a script sensor's definition in canonical form, and the
+	// same with the signature that clients want.
+	SignSensor(s sensor.Sensor) (definition, signed []byte)
+	// ReloadSensors makes the catalogue of what the database has.
+	ReloadSensors(ctx context.Context) error
 	// Account says what has become of a question on each machine, so far or in
 	// the end.
 	Account(ctx context.Context, question uint64) (store.Account, error)
@@ -55,6 +59,8 @@ type Engine interface {
 	CountClients(ctx context.Context) int
 
 	Boundary
+	Sensing
+	Installation
 }
 
 // An Asking is a question with how it is to be asked.
@@ -68,8 +74,15 @@ type Asking struct {
 	// Rights says which machines the user may ask at all; nil: every machine.
 	Rights question.Condition
 	// Context says which machines the question is about besides what its own
-	// condition says; nil: every machine.
-	Context question.Condition
+	// condition says; nil: every machine. ContextGroup is the number of the group
+	// that they are; 0: of none.
+	Context      question.Condition
+	ContextGroup int64
+	// Scope says which machines Rights are, for the question's record; empty: all.
+	Scope string
+	// Archive lets machines answer each for itself, so that the last answer of
+	// each can be kept, though the asker sees them counted together.
+	Archive bool
 }
 
 // Options are what a Handler needs beside its engine and store, all of them.
@@ -80,9 +93,15 @@ type Options struct {
 	Metrics *prometheus.Registry
 	// Shelves are the objects that operators make.
 	Shelves *shelf.Shelves
-	// Groups knows the computer groups that questions may name; nil: there are
-	// none.
-	Groups question.Groups
+	// Sealer signs content.
+	Sealer Sealer
+	// Files are those of packages.
+	Files *depot.Depot
+	// Hostname is what the server's machine is called.
+	Hostname string
+	// Exports is a folder of the handler's own for exported answers; empty: nothing
+	// can be exported.
+	Exports string
 	// Runtimes are how long sensors have run so far, by name; nil: nothing is
 	// known of that.
 	Runtimes func() map[string]plan.Runtime
@@ -90,7 +109,6 @@ type Options struct {
 
 const (
 	bodyMax    = 1 << 20 // bytes of a request body; the largest are sensors with a script for each platform
-	sensorMax  = 2 << 20 // bytes of a sensor's body: three scripts of scriptMax, escaped, fit
 	streamsMax = 200     // event streams at once; each holds a goroutine and a socket
 	rendersMax = 4       // result sets built at once; one of 200,000 rows takes 100 MB
 	pageMax    = 10_000  // objects in one page of a list
@@ -118,47 +136,95 @@ func NewServer(h http.Handler, tlsConfig *tls.Config) *http.Server {
 
 // A server is what the routes share.
 type server struct {
-	engine    Engine
-	store     *store.Store
-	shelves   *shelf.Shelves
-	groups    question.Groups
-	runtimes  func() map[string]plan.Runtime
-	rightsOf  func(store.User) rights.Rights
-	log       *slog.Logger
-	version   string
-	metrics   http.Handler
-	figures   figures
-	sessions  *sessions
-	attempts  *attempts
-	passwords passwords
-	streams   chan struct{} // one place per event stream
-	renders   chan struct{} // one place per result set being built
-	mux       *http.ServeMux
+	engine      Engine
+	store       *store.Store
+	shelves     *shelf.Shelves
+	book        *groupBook
+	groups      question.Groups // book, but in tests of questions
+	reissuer    *reissuer
+	depot       *depot.Depot
+	imports     *imports
+	sealer      Sealer
+	pending     pending
+	hostname    string
+	runtimes    func() map[string]plan.Runtime
+	people      *people.Book
+	rightsOf    func(store.User) rights.Rights
+	logins      lastLogins
+	log         *slog.Logger
+	version     string
+	metrics     http.Handler
+	registry    *prometheus.Registry
+	document    func() ([]byte, error) // the OpenAPI description
+	figures     figures
+	sessions    *sessions
+	attempts    *attempts
+	caches      *caches
+	limits      *limits
+	reload      reload
+	results     *keptSets
+	exports     *exports
+	passwords   passwords
+	outside     chan struct{} // one place per question to a directory or an identity provider
+	directories *directories
+	providers   *providers
+	ceremonies  *ceremonies
+	scimUse     *scimUse
+	streams     chan struct{} // one place per event stream
+	renders     chan struct{} // one place per result set being built
+	mux         *http.ServeMux
 }
 
+// A Service is the whole API: a handler, and what has to happen without anybody
+// asking for it.
+type Service struct{ *server }
+
+// Run asks saved questions again and clears away what nobody needs, until ctx
+// ends.
+func (s Service) Run(ctx context.Context) error { return s.run(ctx) }
+
 // Handler serves the whole API.
-func Handler(e Engine, s *store.Store, opt Options) http.Handler { return newServer(e, s, opt) }
+func Handler(e Engine, s *store.Store, opt Options) Service { return Service{newServer(e, s, opt)} }
 
 func newServer(e Engine, st *store.Store, opt Options) *server {
 	s := &server{
-		engine:    e,
-		store:     st,
-		shelves:   opt.Shelves,
-		groups:    opt.Groups,
-		runtimes:  opt.Runtimes,
-		rightsOf:  everything,
-		log:       opt.Log,
-		version:   opt.Version,
-		sessions:  newSessions(),
-		attempts:  newAttempts(),
-		passwords: newPasswords(),
-		streams:   make(chan struct{}, streamsMax),
-		renders:   make(chan struct{}, rendersMax),
+		engine:      e,
+		store:       st,
+		shelves:     opt.Shelves,
+		book:        newGroupBook(opt.Shelves, e.Catalogue),
+		reissuer:    newReissuer(),
+		imports:     newImports(),
+		sealer:      opt.Sealer,
+		depot:       opt.Files,
+		hostname:    opt.Hostname,
+		runtimes:    opt.Runtimes,
+		people:      people.Open(opt.Shelves),
+		log:         opt.Log,
+		version:     opt.Version,
+		sessions:    newSessions(),
+		attempts:    newAttempts(),
+		caches:      newCaches(),
+		limits:      newLimits(),
+		results:     newKeptSets(),
+		exports:     openExports(opt.Exports),
+		passwords:   newPasswords(),
+		outside:     make(chan struct{}, outsideMax),
+		providers:   newProviders(),
+		ceremonies:  newCeremonies(),
+		scimUse:     &scimUse{last: map[int64]time.Time{}},
+		directories: newDirectories(),
+		streams:     make(chan struct{}, streamsMax),
+		renders:     make(chan struct{}, rendersMax),
 	}
+	s.groups = s.book
+	s.rightsOf = s.effective
 	if s.runtimes == nil {
 		s.runtimes = func() map[string]plan.Runtime { return nil }
 	}
+	s.sessions.life = s.sessionLife
+	s.registry = opt.Metrics
 	s.metrics, s.figures = newFigures(opt.Metrics, s)
+	s.document = s.documented()
 	s.mux = s.newMux(s.routes())
 	return s
 }

@@ -9,51 +9,14 @@ import (
 	"time"
 
 	"catenary/internal/fault"
-	"catenary/internal/server/rights"
+	"catenary/internal/server/setting"
 	"catenary/internal/server/store"
 )
 
 const (
 	tokenPrefix = "token-"
 	usedEvery   = time.Minute // a token's last use is written this often, not at each request
-
-	// trustedSetting is a list of addresses and networks from which tokens
-	// without a list of their own may be used; empty or unset: from anywhere.
-	trustedSetting = "api_token_trusted_ip_address_list"
 )
-
-// login returns the user of a name and a password.
-func (s *server) login(ctx context.Context, name, password string, addr netip.Addr) (store.User, error) {
-	k := from(name, addr)
-	if !s.attempts.begin(time.Now(), k) {
-		return store.User{}, refusal{http.StatusUnauthorized, fault.New(fault.Stranger,
-			"Too many failed logins: wait %v and try again", lockout)}
-	}
-	u, err := s.store.UserByName(ctx, name)
-	known := err == nil
-	switch {
-	case known:
-	case fault.KindOf(err) == fault.NotFound:
-		u.Password = nobodys
-	default:
-		s.attempts.forgive(time.Now(), k)
-		return store.User{}, err
-	}
-	ok, err := s.passwords.match(ctx, password, u.Password)
-	if err != nil {
-		s.attempts.forgive(time.Now(), k)
-		return store.User{}, err
-	}
-	if !ok || !known {
-		return store.User{}, refusal{http.StatusUnauthorized, fault.New(fault.Stranger, "Unauthorized: wrong user name or password")}
-	}
-	s.attempts.succeed(k)
-	if err := s.store.TouchUser(ctx, u.ID, time.Now()); err != nil {
-		return store.User{}, err
-	}
-	u.Password = "" // nobody needs it from here on
-	return u, nil
-}
 
 // authenticate returns whose session or token string it is.
 func (s *server) authenticate(ctx context.Context, str secret, addr netip.Addr) (store.User, error) {
@@ -63,7 +26,7 @@ func (s *server) authenticate(ctx context.Context, str secret, addr netip.Addr) 
 	if strings.HasPrefix(string(str), tokenPrefix) {
 		return s.useToken(ctx, str, addr)
 	}
-	if u, ok := s.sessions.use(time.Now(), str); ok {
+	if u, ok := s.sessions.use(time.Now(), str); ok && s.mayAct(u) {
 		return u, nil
 	}
 	return store.User{}, fault.New(fault.Stranger, "Invalid session")
@@ -86,9 +49,7 @@ func (s *server) useToken(ctx context.Context, str secret, addr netip.Addr) (sto
 	}
 	trusted := t.Trusted
 	if trusted == "" {
-		if trusted, err = s.store.Setting(ctx, trustedSetting); err != nil && fault.KindOf(err) != fault.NotFound {
-			return store.User{}, err
-		}
+		trusted = s.setting(trustedSetting)
 	}
 	if !trusts(trusted, addr) {
 		return bad("the API token may not be used from this address")
@@ -99,13 +60,12 @@ func (s *server) useToken(ctx context.Context, str secret, addr netip.Addr) (sto
 		}
 	}
 	u, err := s.store.UserByID(ctx, t.UserID)
-	u.Password = ""
+	u.Password, u.Persona = "", t.Persona
+	if err == nil && !s.mayAct(u) {
+		return bad("the user of the API token may not act any more")
+	}
 	return u, err
 }
-
-// everything is what a user may do. There are no roles yet: everybody may do
-// everything.
-func everything(store.User) rights.Rights { return rights.Rights{Anything: true} }
 
 // trusts reports whether a list of addresses and networks has addr. An empty
 // list has every address, and each list has this very machine.
@@ -115,24 +75,15 @@ func trusts(list string, addr netip.Addr) bool {
 		return true
 	}
 	// A setting that cannot be read opens nothing.
-	return err == nil && slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Contains(addr) })
+	return err == nil && holds(nets, addr)
+}
+
+func holds(nets []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Contains(addr) })
 }
 
 // parseTrusted reads addresses and networks with commas or blanks between.
-func parseTrusted(list string) (nets []netip.Prefix, err error) {
-	for _, f := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }) {
-		n, err := netip.ParsePrefix(f)
-		if err != nil {
-			a, err := netip.ParseAddr(f)
-			if err != nil {
-				return nil, fault.New(fault.Invalid, "%q is no address and no network", f)
-			}
-			n = netip.PrefixFrom(a, a.BitLen())
-		}
-		nets = append(nets, n)
-	}
-	return nets, nil
-}
+func parseTrusted(list string) ([]netip.Prefix, error) { return setting.Addresses(list) }
 
 // remote is the address that a request comes from; the zero address if the
 // connection has none.

@@ -82,3 +82,12 @@ type (
 	flag   = filter.Flag
 	number = filter.Number
 )
+
+// shorten keeps what is enough to recognise a text in a message.
+func shorten(text string) string {
+	const most = 80
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return text
+}

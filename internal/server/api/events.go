@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"catenary/internal/fault"
+	"catenary/internal/server/resultset"
 	"catenary/internal/server/tally"
 )
 
@@ -45,6 +47,9 @@ func (s *server) questionEvents(w http.ResponseWriter, c call) error {
 		return fault.New(fault.Unavailable, "%d event streams are open, as many as there may be: try again later, or poll result_info", streamsMax)
 	}
 	st := &stream{api: s, request: c.Request, reading: r, rows: p, w: w, rc: http.NewResponseController(w)}
+	if c.URL.Query().Get("delta_flag") == "1" {
+		st.known = map[uint64]uint64{}
+	}
 	if err := st.begin(); err != nil {
 		return err
 	}
@@ -61,8 +66,11 @@ type stream struct {
 	api     *server
 	request *http.Request
 	rows    page // in each event
-	w       http.ResponseWriter
-	rc      *http.ResponseController
+	// known are the counts of the rows that the reader has, by their numbers, if
+	// he is told of changes only; else nil. There are no more than rows.count.
+	known map[uint64]uint64
+	w     http.ResponseWriter
+	rc    *http.ResponseController
 
 	sentProgress, sentRows sent
 	lastWrite              time.Time
@@ -115,17 +123,17 @@ func (s *stream) run(ctx context.Context) error {
 func (s *stream) sendDue(ctx context.Context, ended bool) error {
 	v := s.result.Version
 	if p := &s.sentProgress; p.fresh(v) && (ended || !s.now.Before(p.at.Add(progressEvery))) {
-		if err := s.event("progress", s.info()); err != nil {
+		info, err := s.api.infoOf(ctx, s.reading)
+		if err != nil {
+			return err
+		}
+		if err := s.event("progress", info); err != nil {
 			return err
 		}
 		*p = sent{true, v, s.now}
 	}
 	if p := &s.sentRows; p.fresh(v) && (ended || !s.now.Before(p.at.Add(rowsEvery))) {
-		set, err := s.api.render(ctx, s.reading, s.rows)
-		if err != nil {
-			return err
-		}
-		if err := s.event("rows", set); err != nil {
+		if err := s.sendRows(ctx); err != nil {
 			return err
 		}
 		*p = sent{true, v, s.now}
@@ -133,13 +141,68 @@ func (s *stream) sendDue(ctx context.Context, ended bool) error {
 	if s.now.Sub(s.lastWrite) >= keepAlive {
 		// Whoever has logged out hears no more; the stream of who has not counts
 		// as use of the session.
-		if _, err := s.api.authenticate(ctx, secret(s.request.Header.Get("session")), remote(s.request)); err != nil {
+		if _, err := s.api.authenticate(ctx, secret(s.request.Header.Get("session")), s.api.tokenAddress(s.request)); err != nil {
 			return err
 		}
 		return s.write([]byte(": keep-alive\n\n"))
 	}
 	return nil
 }
+
+// sendRows sends the rows, or what has changed of them.
+func (s *stream) sendRows(ctx context.Context) error {
+	set, err := s.api.setOf(ctx, s.reading)
+	if err != nil {
+		return err
+	}
+	v, err := set.Look(resultset.Query{}, ctx.Err)
+	if err != nil {
+		return err
+	}
+	if s.known == nil {
+		return s.event("rows", s.show(v, s.rows, rowForm{}))
+	}
+	shown := s.show(v, s.rows, rowForm{refs: true})
+	if !s.sentRows.any {
+		for i := range shown.Rows {
+			s.known[shown.Rows[i].RefID] = rowCount(v, s.rows, i)
+		}
+		return s.event("rows", shown)
+	}
+	return s.event("changes", s.changes(v, shown))
+}
+
+// A changeSet is what has changed of the rows that a reader has.
+type changeSet struct {
+	counters
+	Rows             []rowObject `json:"rows"`    // new ones, and those with another count
+	Removed          []uint64    `json:"removed"` // ref_ids of those that are not there any more
+	DistinctEstimate uint64      `json:"distinct_estimate,omitempty"`
+}
+
+// changes compares the rows of now with those that the reader has.
+func (s *stream) changes(v *resultset.View, now resultSet) changeSet {
+	out := changeSet{counters: now.counters, Rows: []rowObject{}, Removed: []uint64{}, DistinctEstimate: now.DistinctEstimate}
+	here := make(map[uint64]uint64, len(now.Rows))
+	for i, row := range now.Rows {
+		count := rowCount(v, s.rows, i)
+		here[row.RefID] = count
+		if before, ok := s.known[row.RefID]; !ok || before != count {
+			out.Rows = append(out.Rows, row)
+		}
+	}
+	for ref := range s.known {
+		if _, ok := here[ref]; !ok {
+			out.Removed = append(out.Removed, ref)
+		}
+	}
+	slices.Sort(out.Removed)
+	s.known = here
+	return out
+}
+
+// rowCount is how many machines have given a row of a page.
+func rowCount(v *resultset.View, p page, i int) uint64 { return v.Row(p.start + i).Count }
 
 // wait returns when something may be due, with the answer as it is then.
 func (s *stream) wait(ctx context.Context) error {

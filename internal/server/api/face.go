@@ -21,6 +21,7 @@ type face struct {
 	kind    string   // on the shelves
 	shape   string   // if not the kind's own
 	verbs   verbs
+	says    string // what a program has to know beside that, for the description
 
 	read, write rights.Privilege
 	// set names the field with the content set within which read and write are
@@ -38,6 +39,22 @@ type face struct {
 	done func(ctx context.Context, c call, was, is *shelf.Record)
 	// derive adds to a copy of an object what is worked out for each look.
 	derive func(r *shelf.Record, o *object.Object)
+	// detail does so where one object is shown, and not a list.
+	detail func(r *shelf.Record, o *object.Object)
+	// ready looks at what a program has sent before the change begins (was is
+	// nil, or what it is to change), where that takes time: a change waits for
+	// no other.
+	ready func(ctx context.Context, c call, was *shelf.Record, in *object.Object) error
+	// before is called before objects are looked at.
+	before func(ctx context.Context) error
+	// kept says how the objects are kept, unless they are plain records.
+	kept keeping
+	// setOf is the content set within which read and write are held, of objects
+	// that do not say it themselves; nil: set says it.
+	setOf func(o *object.Object) int64
+	// hides reports whether an object is not for the caller to see, whatever his
+	// privileges.
+	hides func(c call, o *object.Object) bool
 }
 
 // verbs are what can be done with the objects of a face.
@@ -52,6 +69,8 @@ const (
 	canRemove
 	listHasInfo // the list ends with cache info
 	saysIDOnly  // create and remove answer {"id":…}
+	goneSaysID  // remove does
+	canRemoveByName
 
 	canAll = canList | canShow | canName | canCreate | canChange | canRemove
 )
@@ -59,18 +78,20 @@ const (
 func (f *face) routes(s *server) (out []route) {
 	for _, path := range append([]string{f.path}, f.aliases...) {
 		base := "/api/v2/" + path
-		add := func(v verbs, method, path string, p rights.Privilege, h handler) {
+		add := func(v verbs, method, path string, p rights.Privilege, d faceDeed, h handler) {
 			if f.verbs&v == v {
-				out = append(out, route{method: method, path: base + path, access: withSession, right: p, serve: h})
+				h = f.after(h)
+				out = append(out, route{method: method, path: base + path, access: withSession, right: p, serve: faced{h, f, d}})
 			}
 		}
-		add(canList, "GET", "", f.read, s.listFace(f))
-		add(canCreate, "POST", "", f.write, s.createFace(f))
-		add(canShow, "GET", "/{id}", f.read, s.showFace(f))
-		add(canChange, "PATCH", "/{id}", f.write, s.changeFace(f))
-		add(canRemove, "DELETE", "/{id}", f.write, s.removeFace(f))
-		add(canShow|canName, "GET", "/by-name/{name}", f.read, s.showFace(f))
-		add(canChange|canName, "PATCH", "/by-name/{name}", f.write, s.changeFace(f))
+		add(canList, "GET", "", f.read, lists, s.listFace(f))
+		add(canCreate, "POST", "", f.write, creates, s.createFace(f))
+		add(canShow, "GET", "/{id}", f.read, shows, s.showFace(f))
+		add(canChange, "PATCH", "/{id}", f.write, changes, s.changeFace(f))
+		add(canRemove, "DELETE", "/{id}", f.write, removes, s.removeFace(f))
+		add(canShow|canName, "GET", "/by-name/{name}", f.read, shows, s.showFace(f))
+		add(canChange|canName, "PATCH", "/by-name/{name}", f.write, changes, s.changeFace(f))
+		add(canRemoveByName, "DELETE", "/by-name/{name}", f.write, removes, s.removeFace(f))
 	}
 	return out
 }
@@ -94,12 +115,20 @@ func (s *server) find(f *face, c call) (*shelf.Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		r = s.shelves.ByID(f.kind, int64(id))
+		r = s.byID(f, int64(id))
 	}
-	if r == nil || f.shows != nil && !f.shows(r) {
+	if r == nil || f.shows != nil && !f.shows(r) || f.hides != nil && f.hides(c, r.Object) {
 		return nil, k.Missing()
 	}
-	return r, f.allow(c, f.read, r.Object)
+	return r, f.allowSight(c, r.Object)
+}
+
+// allowSight refuses who may not see an object. Who may change it may.
+func (f *face) allowSight(c call, o *object.Object) error {
+	if f.allow(c, f.write, o) == nil {
+		return nil
+	}
+	return f.allow(c, f.read, o)
 }
 
 // allow refuses who may not do something to an object.
@@ -107,6 +136,9 @@ func (f *face) allow(c call, p rights.Privilege, o *object.Object) error {
 	set := rights.Everywhere
 	if f.set != "" {
 		set = o.Ref(f.set).ID
+	}
+	if f.setOf != nil {
+		set = f.setOf(o)
 	}
 	if !c.rights.May(p, set) {
 		return insufficient(p)
@@ -124,6 +156,11 @@ func (s *server) text(f *face, r *shelf.Record) []byte {
 	if f.derive == nil && f.shape == "" {
 		return s.shelves.JSON(r)
 	}
+	return s.seen(f, r).Append(nil, r.Header, s.shelves.NameOf)
+}
+
+// seen is the object of a record as the caller sees it.
+func (s *server) seen(f *face, r *shelf.Record) *object.Object {
 	o := r.Object
 	if f.shape != "" {
 		o = object.New(f.objectShape()).With(o)
@@ -132,18 +169,18 @@ func (s *server) text(f *face, r *shelf.Record) []byte {
 		o = o.Clone()
 		f.derive(r, o)
 	}
-	return o.Append(nil, r.Header, s.shelves.NameOf)
+	return o
 }
 
 // visible are the records of a face that the caller may see.
 func (s *server) visible(f *face, c call) []*shelf.Record {
-	all := s.shelves.All(f.kind)
-	if f.shows == nil && (f.set == "" || c.rights.Anything) {
+	all := s.all(f)
+	if f.shows == nil && f.hides == nil && (f.set == "" && f.setOf == nil || c.rights.Anything) {
 		return all
 	}
 	out := make([]*shelf.Record, 0, len(all))
 	for _, r := range all {
-		if (f.shows == nil || f.shows(r)) && f.allow(c, f.read, r.Object) == nil {
+		if (f.shows == nil || f.shows(r)) && (f.hides == nil || !f.hides(c, r.Object)) && f.allowSight(c, r.Object) == nil {
 			out = append(out, r)
 		}
 	}
@@ -151,33 +188,24 @@ func (s *server) visible(f *face, c call) []*shelf.Record {
 }
 
 func (s *server) listFace(f *face) handler {
-	return func(w http.ResponseWriter, c call) error {
-		p, err := c.page()
-		if err != nil {
-			return err
-		}
-		all := s.visible(f, c)
-		from, to := p.bounds(len(all))
-		b := append(make([]byte, 0, 4096), `{"data":[`...)
-		for i, r := range all[from:to] {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = append(b, s.text(f, r)...)
-		}
-		if f.verbs&listHasInfo != 0 {
-			info, err := json.Marshal(newCacheInfo(len(all), to-from))
-			if err != nil {
-				return err
-			}
-			if to > from {
-				b = append(b, ',')
-			}
-			b = append(b, info...)
-		}
-		beginJSON(w, http.StatusOK)
-		return send(w, append(b, "]}\n"...))
+	return func(w http.ResponseWriter, c call) error { return s.sendList(w, c, s.listing(f, c)) }
+}
+
+// listing are the records of a face that the caller may see.
+func (s *server) listing(f *face, c call) listing {
+	all := s.visible(f, c)
+	l := listing{
+		n: len(all), info: f.verbs&listHasInfo != 0, has: f.objectShape().HasPath,
+		cell: func(i int, path string) string {
+			text, _ := s.seen(f, all[i]).Cell(path, all[i].Header, s.shelves.NameOf) // "" if there is nothing
+			return text
+		},
+		append: func(b []byte, i int) []byte { return append(b, s.text(f, all[i])...) },
 	}
+	if _, can := f.objectShape().Field("hidden_flag"); can {
+		l.hidden = func(i int) bool { return all[i].Object.Is("hidden_flag") }
+	}
+	return l
 }
 
 func (s *server) showFace(f *face) handler {
@@ -186,7 +214,12 @@ func (s *server) showFace(f *face) handler {
 		if err != nil {
 			return err
 		}
-		return s.sendText(w, s.text(f, r))
+		if f.detail == nil {
+			return s.sendText(w, s.text(f, r))
+		}
+		o := s.seen(f, r).Clone()
+		f.detail(r, o)
+		return s.sendText(w, o.Append(nil, r.Header, s.shelves.NameOf))
 	}
 }
 
@@ -197,7 +230,7 @@ func (s *server) sendText(w http.ResponseWriter, text []byte) error {
 
 // answer says what has become of an object, in the form that programs expect.
 func (s *server) answer(w http.ResponseWriter, f *face, r *shelf.Record) error {
-	if f.verbs&saysIDOnly != 0 {
+	if f.verbs&saysIDOnly != 0 || r.Deleted && f.verbs&goneSaysID != 0 {
 		return reply(w, idObject{uint64(r.ID)})
 	}
 	return s.sendText(w, s.text(f, r))
@@ -228,7 +261,7 @@ func (f *face) body(w http.ResponseWriter, c call) (*object.Object, error) {
 }
 
 func (c call) author() shelf.Author {
-	return shelf.Author{UserID: c.user.ID, UserName: c.user.Name, Address: remote(c.Request).String()}
+	return shelf.Author{UserID: c.user.ID, PersonaID: c.user.Persona, UserName: c.user.Name, Address: remote(c.Request).String()}
 }
 
 func (s *server) createFace(f *face) handler {
@@ -236,6 +269,11 @@ func (s *server) createFace(f *face) handler {
 		in, err := f.body(w, c)
 		if err != nil {
 			return err
+		}
+		if f.ready != nil {
+			if err := f.ready(c.Context(), c, nil, in); err != nil {
+				return err
+			}
 		}
 		var is *shelf.Record
 		err = s.shelves.Change(c.Context(), c.author(), func(ch *shelf.Change) (err error) {
@@ -266,7 +304,7 @@ func (s *server) make(f *face, c call, ch *shelf.Change, o *object.Object) (*she
 			return nil, err
 		}
 	}
-	return ch.Create(f.kind, 0, o)
+	return f.create(c, ch, o)
 }
 
 // settleSet finds the content set that is meant; without one it is the default
@@ -296,9 +334,14 @@ func (s *server) changeFace(f *face) handler {
 		if err != nil {
 			return err
 		}
+		if f.ready != nil {
+			if err := f.ready(c.Context(), c, was, in); err != nil {
+				return err
+			}
+		}
 		var is *shelf.Record
 		err = s.shelves.Change(c.Context(), c.author(), func(ch *shelf.Change) (err error) {
-			if was = ch.ByID(f.kind, was.ID); was == nil {
+			if was = f.within(ch, was.ID); was == nil {
 				return s.shelves.Kind(f.kind).Missing() // meanwhile
 			}
 			is, err = s.alter(f, c, ch, was, was.Object.With(in))
@@ -330,7 +373,7 @@ func (s *server) alter(f *face, c call, ch *shelf.Change, was *shelf.Record, o *
 			return nil, err
 		}
 	}
-	return ch.Update(was, o)
+	return f.update(c, ch, was, o)
 }
 
 func (s *server) removeFace(f *face) handler {
@@ -340,7 +383,7 @@ func (s *server) removeFace(f *face) handler {
 			return err
 		}
 		err = s.shelves.Change(c.Context(), c.author(), func(ch *shelf.Change) error {
-			if was = ch.ByID(f.kind, was.ID); was == nil {
+			if was = f.within(ch, was.ID); was == nil {
 				return s.shelves.Kind(f.kind).Missing()
 			}
 			return s.take(f, c, ch, was)
@@ -367,5 +410,5 @@ func (s *server) take(f *face, c call, ch *shelf.Change, r *shelf.Record) error 
 			return err
 		}
 	}
-	return ch.Delete(r)
+	return f.discard(c, ch, r)
 }

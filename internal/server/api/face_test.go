@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"catenary/internal/server/object"
 	"catenary/internal/server/rights"
+	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
 )
 
@@ -37,11 +39,26 @@ func (d *desk) ok(w *httptest.ResponseRecorder) {
 	}
 }
 
-// sets makes content sets, numbered from 1.
+// sets makes content sets, numbered from 1: the first ones are there already,
+// and get other names.
 func (d *desk) sets(names ...string) {
-	for _, name := range names {
-		d.ok(d.call("POST", "/api/v2/content_sets", `{"name":"`+name+`"}`))
-	}
+	d.t.Helper()
+	must(d.t, d.api.shelves.Change(d.t.Context(), shelf.Author{}, func(c *shelf.Change) error {
+		for i, name := range names {
+			o := object.New(object.ShapeOf("content_set"))
+			o.Set("name", name)
+			if was := c.ByID("content_set", int64(i+1)); was != nil {
+				if _, err := c.Update(was, o); err != nil {
+					return err
+				}
+				continue
+			}
+			if _, err := c.Create("content_set", int64(i+1), o); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 func TestFace(t *testing.T) {
@@ -65,12 +82,10 @@ func TestFace(t *testing.T) {
 	if len(got) != 1 || got[0]["name"] != "Restart" || got[0]["command"] != "shutdown -r" {
 		t.Errorf("packages are %v", got)
 	}
-	if sets := d.list("/api/v2/content_sets", false); len(sets) != 2 {
+	if sets := d.list("/api/v2/content_sets", false); len(sets) != 3 {
 		t.Errorf("content sets are %v", sets)
 	}
-	if w := d.call("DELETE", "/api/v2/packages/1", ""); w.Code != 200 || !strings.Contains(w.Body.String(), `"deleted_flag":true`) {
-		t.Errorf("deleting: %d %s", w.Code, w.Body)
-	}
+	d.want(d.call("DELETE", "/api/v2/packages/1", ""), 200, `{"data":{"id":1}}`)
 	d.want(d.call("GET", "/api/v2/packages/1", ""), 404, `{"text":"REST Object Not Found Exception:  PackageNotFound: The requested package was not found"}`)
 }
 

@@ -1,6 +1,10 @@
 package api
 
-import "catenary/internal/server/rights"
+import (
+	"slices"
+
+	"catenary/internal/server/rights"
+)
 
 const (
 	// objectMax is the size in bytes of an object in a request: a dashboard with
@@ -15,24 +19,42 @@ const (
 // (docs/api.md).
 func (s *server) faces() []*face {
 	const sets = "content_set"
-	return []*face{
-		{path: "content_sets", kind: "content_set", verbs: canAll, read: rights.ReadContentSet, write: rights.WriteContentSet},
-		{path: "content_set_privileges", kind: "content_set_privilege", verbs: canAll &^ canChange, read: rights.ReadRole, write: rights.WriteRole},
-		{path: "content_set_roles", kind: "content_set_role", verbs: canAll, read: rights.ReadRole, write: rights.WriteRole},
-		{path: "content_set_role_memberships", kind: "content_set_role_membership", verbs: canAll &^ canName, read: rights.ReadRole, write: rights.WriteRole},
-		{path: "content_set_user_group_role_memberships", kind: "content_set_user_group_role_membership", verbs: canAll &^ canName, read: rights.ReadRole, write: rights.WriteRole},
-		{path: "user_groups", kind: "user_group", verbs: canAll, read: rights.ReadUserGroup, write: rights.WriteUserGroup},
-		{path: "personas", kind: "persona", verbs: canAll &^ canName, read: rights.ReadPersona, write: rights.WritePersona},
+	return slices.Concat(s.settingFaces(), s.storedFaces(), s.roleFaces(), s.peopleFaces(), s.linkFaces(), s.signinFaces(), s.actionFaces(), []*face{
+		{path: "groups", kind: "group", shape: "plain_group", verbs: canAll | listHasInfo | saysIDOnly, read: rights.ReadComputerGroup, write: rights.WriteComputerGroup,
+			prepare: s.prepareGroup(""), remove: s.removeGroup, derive: deriveGroup, done: s.book.changed},
+		{path: "filter_groups", kind: "group", shape: "filter_group", verbs: canAll | listHasInfo | saysIDOnly, read: rights.ReadFilterGroup, write: rights.WriteFilterGroup, set: sets,
+			shows: flagged("filter_flag"), prepare: s.prepareGroup("filter_flag"), remove: s.removeGroup, derive: deriveGroup, done: s.book.changed},
+		{path: "management_rights_groups", kind: "group", shape: "management_rights_group", verbs: canAll | listHasInfo | saysIDOnly, read: rights.ReadComputerGroup, write: rights.WriteComputerGroup,
+			shows: flagged("management_rights_flag"), prepare: s.prepareGroup("management_rights_flag"), remove: s.removeGroup, derive: deriveGroup, done: s.book.changed},
+		{path: "computer_groups", kind: "group", shape: "computer_group", verbs: canAll, read: rights.ReadComputerGroup, write: rights.WriteComputerGroup,
+			shows: manual, prepare: s.prepareGroup(""), remove: s.removeGroup, done: s.book.changed},
+		{path: "saved_questions", kind: "saved_question", verbs: canAll | listHasInfo | goneSaysID, read: rights.ReadSavedQuestion, write: rights.WriteSavedQuestion, set: sets,
+			hides: hidesSaved, ready: s.readySaved, prepare: s.prepareSaved, remove: s.removeSaved, done: s.savedChanged},
 
-		{path: "packages", aliases: []string{"package_specs"}, kind: "package_spec", verbs: canAll | listHasInfo, read: rights.ReadPackage, write: rights.WritePackage, set: sets},
-		{path: "dashboards", kind: "dashboard", verbs: canAll&^canName | listHasInfo, read: rights.ReadDashboard, write: rights.WriteDashboard, set: sets},
-		{path: "dashboard_groups", kind: "dashboard_group", verbs: canAll&^canName | listHasInfo, read: rights.ReadDashboard, write: rights.WriteDashboard, set: sets},
+		s.sensorFace(),
+		{path: "solutions", kind: "content_source", shape: "solution", verbs: canList | canShow, read: rights.ExportContent, write: rights.ImportContent, derive: s.deriveSolution},
+		{path: "content_sources", kind: "content_source", verbs: canList | canShow | canName | canRemove, read: rights.ExportContent, write: rights.ImportContent},
 
-		{path: "white_listed_urls", kind: "white_listed_url", verbs: canAll &^ canName, read: rights.ReadAllowedURLs, write: rights.WriteAllowedURLs},
-		{path: "server_throttles", kind: "server_throttle", verbs: canAll &^ canName, read: rights.ReadThrottles, write: rights.WriteThrottles},
-		{path: "site_throttles", kind: "site_throttle", verbs: canAll &^ canName, read: rights.ReadThrottles, write: rights.WriteThrottles},
-		{path: "plugin_schedules", kind: "plugin_schedule", verbs: canAll, read: rights.ReadPlugin, write: rights.ExecutePlugin},
+		{path: "packages", aliases: []string{"package_specs"}, kind: "package_spec", verbs: canAll | listHasInfo | goneSaysID, read: rights.ReadPackage, write: rights.WritePackage, set: sets,
+			prepare: s.preparePackage, remove: s.removePackage, derive: s.derivePackage},
+		{path: "dashboards", kind: "dashboard", verbs: canAll&^canName | listHasInfo, read: rights.ReadDashboard, write: rights.WriteDashboard, set: sets,
+			hides: hidesDashboard, prepare: prepareDashboard, remove: s.removeDashboard},
+		{path: "dashboard_groups", kind: "dashboard_group", verbs: canAll&^canName | listHasInfo, read: rights.ReadDashboard, write: rights.WriteDashboard, set: sets,
+			hides: hidesDashboard, prepare: prepareDashboard},
+
+		{path: "white_listed_urls", kind: "white_listed_url", verbs: canAll &^ canName, read: rights.ReadAllowedURLs, write: rights.WriteAllowedURLs, prepare: prepareURL},
+		{path: "plugin_schedules", kind: "plugin_schedule", verbs: canAll, read: rights.ReadPlugin, write: rights.ExecutePlugin, prepare: preparePluginSchedule},
+	})
+}
+
+// faceOf is the face that is seen under a path.
+func (s *server) faceOf(path string) *face {
+	for _, f := range s.faces() {
+		if f.path == path {
+			return f
+		}
 	}
+	panic("api: no face is called " + path)
 }
 
 // objectRoutes are the routes of all faces.

@@ -35,6 +35,15 @@ func newFigures(reg *prometheus.Registry, s *server) (http.Handler, figures) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "catenary_api_event_streams", Help: "Event streams that are open.",
 		}, func() float64 { return float64(len(s.streams)) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "catenary_api_kept_lists", Help: "Lists that are kept for further pages.",
+		}, func() float64 { return float64(s.caches.count()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "catenary_api_requests_of_people", Help: "Requests with sessions that are being answered.",
+		}, func() float64 { return float64(len(s.limits.people)) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "catenary_api_requests_of_programs", Help: "Requests with API tokens that are being answered.",
+		}, func() float64 { return float64(len(s.limits.programs)) }),
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{}), f
 }

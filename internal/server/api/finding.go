@@ -72,6 +72,9 @@ func (s *server) listFindings(ctx context.Context, c call) ([]any, error) {
 			return nil, fault.New(fault.Invalid, "question_id is %q, not a number", text)
 		}
 	}
+	if err := s.allowAllMachines(c, "findings name machines"); err != nil {
+		return nil, err
+	}
 	list, total, err := s.store.Findings(ctx, question, p.start, p.count)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -23,6 +25,10 @@ import (
 	"catenary/internal/fault"
 	"catenary/internal/plan"
 	"catenary/internal/sensor"
+	"catenary/internal/server/depot"
+	"catenary/internal/server/people"
+	"catenary/internal/server/sensors"
+	"catenary/internal/server/setting"
 	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
 	"catenary/internal/server/tally"
@@ -43,6 +49,10 @@ type fleet struct {
 	changed   chan struct{} // closed and made anew with every change
 	clients   []endpoint.Status
 	asked     []Asking
+	stats     []store.SensorStat
+	held      []store.Quarantined
+	released  []uint32
+	heard     func(Asking) // called for each question, if set before
 	mask      boundary.Mask
 }
 
@@ -86,13 +96,14 @@ func (f *fleet) Catalogue() *sensor.Catalogue {
 }
 
 func (f *fleet) Ask(ctx context.Context, a Asking) (uint64, error) {
-	p, err := plan.Compile(a.Question, f.Catalogue(), plan.Options{Groups: a.Groups, Rights: a.Rights, Context: a.Context})
+	p, err := plan.Compile(a.Question, f.Catalogue(), plan.Options{ComputerID: a.ComputerID || a.Archive, Groups: a.Groups, Rights: a.Rights, Context: a.Context})
 	if err != nil {
 		return 0, err
 	}
 	now := time.Now()
 	id, err := f.store.CreateQuestion(ctx, store.Question{
-		Text: p.Text, UserID: a.UserID, Plan: p.Append(nil), ComputerID: a.ComputerID, Issued: now, Expires: now.Add(a.Expire),
+		Text: p.Text, UserID: a.UserID, Plan: p.Append(nil), ComputerID: a.ComputerID, Issued: now, Expires: now.Add(a.Expire), Scope: a.Scope,
+		ContextGroup: a.ContextGroup,
 	})
 	if err != nil {
 		return 0, err
@@ -100,6 +111,9 @@ func (f *fleet) Ask(ctx context.Context, a Asking) (uint64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, a)
+	if f.heard != nil {
+		f.heard(a)
+	}
 	f.results[id] = tally.Result{Progress: tally.Progress{Question: id, Issued: now, Expires: now.Add(a.Expire), Version: 1, Expected: 4}}
 	return id, nil
 }
@@ -144,23 +158,52 @@ func (f *fleet) say(id uint64, change func(*tally.Result)) {
 	f.changed = make(chan struct{})
 }
 
-func (f *fleet) CreateSensor(ctx context.Context, s sensor.Sensor) (store.Sensor, error) {
-	rec, err := f.store.CreateSensor(ctx, store.Sensor{
-		Name: s.Name, Definition: s.Append(nil), Signed: []byte("signed"), Created: time.Now(), Modified: time.Now(), ModifiedBy: UserOf(ctx).Name,
-	})
+func (f *fleet) SignSensor(d sensor.Sensor) (definition, signed []byte) {
+	definition = d.Append(nil)
+	return definition, append([]byte("signed "), definition...)
+}
+
+func (f *fleet) ReloadSensors(ctx context.Context) error {
+	records, err := f.store.Sensors(ctx)
 	if err != nil {
-		return store.Sensor{}, err
+		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.sensors = append(f.sensors, s)
-	return rec, f.renew()
+	f.sensors = testSensors()
+	for _, r := range records {
+		if len(r.Definition) > 0 {
+			d, err := sensor.Decode(r.Definition)
+			if err != nil {
+				return err
+			}
+			f.sensors = append(f.sensors, d)
+		}
+	}
+	return f.renew()
 }
 
 func (f *fleet) Clients(context.Context) []endpoint.Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.clients
+}
+
+func (f *fleet) Disk() (capacity, free uint64, err error) { return 1000, 400, nil }
+
+func (f *fleet) PublicKey() []byte { return []byte("the public key") }
+
+func (f *fleet) InitBundle(_ context.Context, name string, servers []string, uses int, life time.Duration) ([]byte, error) {
+	return fmt.Appendf(nil, "%s %v %d %v", name, servers, uses, life), nil
+}
+
+func (f *fleet) SensorStats() []store.SensorStat { return f.stats }
+
+func (f *fleet) Quarantine(context.Context) ([]store.Quarantined, error) { return f.held, nil }
+
+func (f *fleet) ReleaseSensor(_ context.Context, hash uint32) error {
+	f.released = append(f.released, hash)
+	return nil
 }
 
 func (f *fleet) CountClients(context.Context) int { return len(f.clients) }
@@ -228,23 +271,31 @@ func newDesk(t testing.TB) *desk {
 	u, err := st.CreateUser(t.Context(), store.User{Name: testUser, Password: testHash(), Created: time.Unix(1_000_000_000, 0)})
 	must(t, err)
 	d := &desk{t: t, store: st, fleet: newFleet(t, st), logs: &strings.Builder{}, from: "192.0.2.1:4711"}
+	files, err := depot.Open(t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { must(t, files.Close()) })
 	shelves, err := shelf.Open(t.Context(), st, shelf.Kinds, nil)
 	must(t, err)
+	records, err := st.Sensors(t.Context())
+	must(t, err)
+	must(t, shelves.Change(t.Context(), shelf.Author{}, func(c *shelf.Change) error {
+		return errors.Join(people.Seed(c, []store.User{u}), sensors.Seed(c, records, d.fleet.catalogue), setting.Seed(c))
+	}))
 	d.api = newServer(d.fleet, st, Options{
-		Shelves: shelves,
+		Shelves: shelves, Files: files, Sealer: testSealer{}, Hostname: "server.example.org",
 		Version: "1.2.3", Metrics: prometheus.NewRegistry(),
-		Log: slog.New(slog.NewTextHandler(&locked{w: d.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: slog.New(slog.NewTextHandler(&guarded{w: d.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	d.session = string(d.api.sessions.start(time.Now(), u))
 	return d
 }
 
-type locked struct {
+type guarded struct {
 	mu sync.Mutex // guards w
 	w  io.Writer
 }
 
-func (l *locked) Write(b []byte) (int, error) {
+func (l *guarded) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(b)
@@ -259,6 +310,7 @@ func (d *desk) send(method, path, body string, headers ...string) *httptest.Resp
 	}
 	w := httptest.NewRecorder()
 	d.api.ServeHTTP(w, r)
+	theContract.hold(d.t, d.api, r, w)
 	return w
 }
 

@@ -3,7 +3,8 @@ package api
 import (
 	"context"
 	"encoding/base64"
-	"net/http"
+	"encoding/json"
+	"net/netip"
 	"time"
 	"unicode/utf8"
 
@@ -15,6 +16,14 @@ type credentials struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
 	Domain   string `json:"domain"`
+	// Secondary is the code of a second factor, or a recovery code.
+	Secondary   string          `json:"secondary"`
+	AsUserGroup json.RawMessage `json:"as_exclusive_user_group"`
+}
+
+// signingIn is who says so in a request.
+func (in credentials) signingIn(addr netip.Addr) signingIn {
+	return signingIn{name: in.Username, domain: in.Domain, password: in.Password, second: in.Secondary, addr: addr}
 }
 
 type sessionObject struct {
@@ -38,10 +47,12 @@ func (s *server) sessionLogin(ctx context.Context, c call, in credentials) (sess
 	if in.Username == "" || in.Password == "" {
 		return sessionObject{}, fault.New(fault.Invalid, "username and password are needed")
 	}
-	if in.Domain != "" {
-		in.Username = in.Domain + `\` + in.Username
+	switch string(in.AsUserGroup) {
+	case "", "null", `""`, "0":
+	default:
+		return sessionObject{}, fault.New(fault.Invalid, "as_exclusive_user_group: a session has all rights of its user; log in, and take a persona to have fewer")
 	}
-	u, err := s.login(ctx, in.Username, in.Password, remote(c.Request))
+	u, err := s.login(ctx, in.signingIn(s.caller(c.Request)))
 	if err != nil {
 		return sessionObject{}, err
 	}
@@ -49,7 +60,7 @@ func (s *server) sessionLogin(ctx context.Context, c call, in credentials) (sess
 }
 
 func (s *server) sessionValidate(ctx context.Context, c call, in sessionBody) (sessionObject, error) {
-	if _, err := s.authenticate(ctx, in.secret(), remote(c.Request)); err != nil {
+	if _, err := s.authenticate(ctx, in.secret(), s.tokenAddress(c.Request)); err != nil {
 		return sessionObject{}, invalidSession(err)
 	}
 	return sessionObject{string(in.secret())}, nil
@@ -58,11 +69,12 @@ func (s *server) sessionValidate(ctx context.Context, c call, in sessionBody) (s
 // sessionLogout ends a session. A token lives on: it is deleted, not logged
 // out.
 func (s *server) sessionLogout(ctx context.Context, c call, in sessionBody) (sessionObject, error) {
-	if _, err := s.authenticate(ctx, in.secret(), remote(c.Request)); err != nil {
+	u, err := s.authenticate(ctx, in.secret(), s.tokenAddress(c.Request))
+	if err != nil {
 		return sessionObject{}, invalidSession(err)
 	}
 	s.sessions.end(in.secret())
-	return sessionObject{string(in.secret())}, nil
+	return sessionObject{string(in.secret())}, s.auditLogin(ctx, deedLogout, u, s.caller(c.Request), "")
 }
 
 // invalidSession is what these two routes say of any string that opens
@@ -88,30 +100,28 @@ func toUser(u store.User) userObject {
 	return userObject{ID: u.ID, Name: u.Name, CreationTime: isoTime(u.Created), LastLogin: isoTime(u.LastLogin)}
 }
 
-type currentObject struct {
-	User userObject `json:"user"`
-}
-
-func (s *server) sessionCurrent(_ context.Context, c call) (currentObject, error) {
-	return currentObject{toUser(c.user)}, nil
-}
-
 // auth is the old login: everything in headers, and a session string as the
 // whole answer.
 func (s *server) auth(ctx context.Context, c call) (plain, error) {
 	if str := secret(c.Header.Get("session")); str != "" {
 		return s.authSession(ctx, c, str)
 	}
-	name, password, ok := c.BasicAuth()
-	if !ok {
-		name, password = clearText(c.Header.Get("username")), clearText(c.Header.Get("password"))
+	in := signingIn{
+		name: clearText(c.Header.Get("username")), password: clearText(c.Header.Get("password")),
+		domain: clearText(c.Header.Get("domain")), second: clearText(c.Header.Get("secondary")), addr: s.caller(c.Request),
 	}
-	if name == "" || password == "" {
-		return "", refusal{http.StatusUnauthorized, fault.New(fault.Stranger, "Unauthorized: user name and password are needed")}
+	if name, password, ok := c.BasicAuth(); ok {
+		in.name, in.password = name, password
 	}
-	u, err := s.login(ctx, name, password, remote(c.Request))
+	if in.name == "" || in.password == "" {
+		return "", unauthorized("Unauthorized: user name and password are needed")
+	}
+	u, err := s.login(ctx, in)
 	if err != nil {
 		return "", err
+	}
+	if c.Header.Get("persistent") == "1" {
+		return plain(s.sessions.startLong(time.Now(), u)), nil
 	}
 	return plain(s.sessions.start(time.Now(), u)), nil
 }
@@ -119,12 +129,13 @@ func (s *server) auth(ctx context.Context, c call) (plain, error) {
 // authSession renews a session, or ends it (logout: 0) or all of its user's
 // (logout: 1).
 func (s *server) authSession(ctx context.Context, c call, str secret) (plain, error) {
-	u, err := s.authenticate(ctx, str, remote(c.Request))
+	u, err := s.authenticate(ctx, str, s.tokenAddress(c.Request))
 	if err != nil {
 		return "", err
 	}
 	switch c.Header.Get("logout") {
 	case "":
+		return plain(str), nil
 	case "0":
 		s.sessions.end(str)
 	case "1":
@@ -132,7 +143,7 @@ func (s *server) authSession(ctx context.Context, c call, str secret) (plain, er
 	default:
 		return "", fault.New(fault.Invalid, "the header logout is 0 (this session) or 1 (all of the user)")
 	}
-	return plain(str), nil
+	return plain(str), s.auditLogin(ctx, deedLogout, u, s.caller(c.Request), "")
 }
 
 // clearText returns what a header means that old programs write in base64 and

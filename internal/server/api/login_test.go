@@ -52,6 +52,7 @@ func TestLogin(t *testing.T) {
 		{`{"username":"nobody","password":"correct horse battery"}`, 401, wrongLogin},
 		{`{"username":"ann","password":"correct horse battery","domain":"corp"}`, 401, wrongLogin},
 		{`{"username":"ann","password":"` + strings.Repeat("x", passwordMax+1) + `"}`, 401, wrongLogin},
+		{`{"username":"` + strings.Repeat("x", nameBytesMax+1) + `","password":"x"}`, 400, `{"text":"a user name has at most 1020 bytes"}`},
 		{`{"username":"ann"}`, 400, `{"text":"username and password are needed"}`},
 		{`{}`, 400, `{"text":"username and password are needed"}`},
 		{``, 400, `{"text":"the body is empty: JSON is expected"}`},
@@ -109,7 +110,8 @@ func TestLockoutInParallel(t *testing.T) {
 		})
 	}
 	all.Wait()
-	same(t, counts, map[string]int{wrongLogin: failuresMax, tooMany: 4 * failuresMax})
+	same(t, counts[wrongLogin], failuresMax)
+	same(t, counts[tooMany]+counts[`{"text":"too many logins at once: try again later"}`], 4*failuresMax)
 }
 
 func TestAttemptsByNetwork(t *testing.T) {
@@ -166,6 +168,36 @@ func TestTooManyLoginsAtOnce(t *testing.T) {
 	}
 }
 
+// One network does not take all places in the queue.
+func TestLoginsOfOneNetwork(t *testing.T) {
+	d := newDesk(t)
+	for range cap(d.api.passwords.slots) { // nobody is looked at
+		d.api.passwords.slots <- struct{}{}
+	}
+	answers := make(chan int)
+	var all sync.WaitGroup
+	const many = 3 * knocksMax
+	for i := range many {
+		all.Go(func() {
+			answers <- d.send("POST", whereToPost, fmt.Sprintf(`{"username":"nobody%d","password":"x"}`, i)).Code
+		})
+	}
+	for range many - knocksMax {
+		same(t, <-answers, 503)
+	}
+	if n := len(d.api.passwords.queue); n > knocksMax {
+		t.Errorf("%d logins of one network wait", n)
+	}
+	for range cap(d.api.passwords.slots) {
+		<-d.api.passwords.slots
+	}
+	for range knocksMax {
+		same(t, <-answers, 401)
+	}
+	all.Wait()
+	same(t, len(d.api.attempts.knocks), 0)
+}
+
 func TestSessionSlidesAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
@@ -196,8 +228,18 @@ func TestValidateAndLogout(t *testing.T) {
 
 func TestCurrent(t *testing.T) {
 	d := newDesk(t)
-	d.want(d.call("GET", "/api/v2/session/current", ""), 200,
-		`{"data":{"user":{"id":1,"name":"ann","display_name":"","domain":"","creation_time":"2001-09-09T01:46:40Z","last_login":"2001-01-01T00:00:00Z","deleted_flag":false}}}`)
+	current := d.object(d.call("GET", "/api/v2/session/current", ""))
+	user := current["user"].(map[string]any)
+	for field, want := range map[string]any{
+		"id": 1.0, "name": "ann", "last_login": "2001-01-01T00:00:00Z", "deleted_flag": false, "locked_out": 0.0, "active_session_count": 1.0, "as_persona": 0.0,
+	} {
+		if user[field] != want {
+			t.Errorf("%s is %v, want %v", field, user[field], want)
+		}
+	}
+	if roles := fmt.Sprint(user["content_set_roles"]); roles != "[map[id:1 name:Administrator]]" || current["persona"] != nil || fmt.Sprint(current["session"]) != "map[persona_id:0 user_id:1]" {
+		t.Errorf("current is %v", current)
+	}
 }
 
 func TestAuth(t *testing.T) {

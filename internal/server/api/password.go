@@ -20,6 +20,11 @@ const (
 	failuresMax  = 10              // failed logins of one user from one network, then
 	lockout      = 5 * time.Minute // no more are looked at for so long
 	attemptsKept = 10_000          // pairs of user and network that are remembered
+
+	// knocksMax is how many logins of one network are looked at or wait for that.
+	// The others of them are told to try again, and people elsewhere find a place
+	// in the queue.
+	knocksMax = 16
 )
 
 // hashing is RFC 9106's recommendation for machines without much memory.
@@ -68,10 +73,22 @@ func (p passwords) match(ctx context.Context, password, hash string) (bool, erro
 	return argon2id.ComparePasswordAndHash(password, hash)
 }
 
+// hash is [HashPassword], a few at a time with those that are compared.
+func (p passwords) hash(ctx context.Context, password string) (string, error) {
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return "", fault.New(fault.Unavailable, "password: %w", ctx.Err())
+	}
+	return HashPassword(password)
+}
+
 // attempts counts failed logins by user and network.
 type attempts struct {
-	mu     sync.Mutex // guards failed
+	mu     sync.Mutex // guards the fields below
 	failed recent[attempt, int]
+	knocks map[netip.Prefix]int // logins that are under way, by network
 }
 
 type attempt struct {
@@ -80,7 +97,7 @@ type attempt struct {
 }
 
 func newAttempts() *attempts {
-	return &attempts{failed: newRecent[attempt, int](attemptsKept, lockout)}
+	return &attempts{failed: newRecent[attempt, int](attemptsKept, lockout), knocks: map[netip.Prefix]int{}}
 }
 
 // from returns the key of an attempt: one IPv4 address, or the network that an
@@ -96,6 +113,24 @@ func from(user string, addr netip.Addr) attempt {
 		p = netip.Prefix{} // no address: all such attempts count together
 	}
 	return attempt{strings.ToLower(user), p}
+}
+
+// knock takes a place for a login from a network; the caller gives it back. It
+// reports false if the network has too many.
+func (a *attempts) knock(network netip.Prefix) (leave func(), ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.knocks[network] >= knocksMax {
+		return nil, false
+	}
+	a.knocks[network]++
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.knocks[network]--; a.knocks[network] == 0 {
+			delete(a.knocks, network)
+		}
+	}, true
 }
 
 // begin counts an attempt as failed before it is made, so that many at once

@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"catenary/internal/filter"
 	"catenary/internal/question"
 	"catenary/internal/sensor"
+	"catenary/internal/server/rights"
 	"catenary/internal/server/store"
 )
 
@@ -32,6 +34,9 @@ func (s *server) createQuestion(ctx context.Context, c call, in questionRequest)
 	if err != nil {
 		return idObject{}, err
 	}
+	if err := s.allowSensors(c, q); err != nil {
+		return idObject{}, err
+	}
 	about, err := in.context(catalogue, s.groups)
 	if err != nil {
 		return idObject{}, err
@@ -42,7 +47,7 @@ func (s *server) createQuestion(ctx context.Context, c call, in questionRequest)
 	}
 	id, err := s.engine.Ask(withUser(ctx, c.user), Asking{
 		Question: q, Expire: expire, ComputerID: q.ComputerID, UserID: c.user.ID,
-		Groups: s.groups, Rights: within(c.rights), Context: about,
+		Groups: s.groups, Rights: within(c.rights), Context: about, ContextGroup: in.contextID(s.groups), Scope: string(scopeOf(c.rights, 0)),
 	})
 	return idObject{id}, err
 }
@@ -76,7 +81,10 @@ func toQuestion(q store.Question, catalogue *sensor.Catalogue, groups question.G
 	o := questionObject{
 		ID: q.ID, QueryText: q.Text, Selects: []filter.Select{}, Expiration: isoTime(q.Expires),
 		ExpireSeconds: int64(q.Expires.Sub(q.Issued) / time.Second), IsExpired: !now.Before(q.Expires),
-		ForceComputerIDFlag: q.ComputerID, User: nameRef{q.UserID, users[q.UserID]},
+		ForceComputerIDFlag: q.ComputerID, User: nameRef{q.UserID, users[q.UserID]}, ContextGroup: nameRef{ID: q.ContextGroup},
+	}
+	if g, ok := groupByID(groups, q.ContextGroup); ok {
+		o.ContextGroup.Name = g.Name
 	}
 	parsed, err := question.Parse(q.Text, catalogue, groups)
 	if err != nil {
@@ -108,31 +116,51 @@ func (s *server) showQuestion(ctx context.Context, c call) (questionObject, erro
 	if err != nil {
 		return questionObject{}, orMissing(err, "Question", "question")
 	}
+	if err := allowHistory(c, q); err != nil {
+		return questionObject{}, err
+	}
 	users, err := s.userNames(ctx)
 	return toQuestion(q, s.engine.Catalogue(), s.groups, users, time.Now()), err
 }
 
-// listQuestions returns the newest questions first.
-func (s *server) listQuestions(ctx context.Context, c call) ([]any, error) {
-	p, err := c.page()
+// questionsFor are a page of the questions that the caller may read: all, or his
+// own.
+func (s *server) questionsFor(c call, p page) ([]store.Question, int, error) {
+	if c.rights.May(rights.ReadQuestionHistory, rights.Everywhere) {
+		return s.store.Questions(c.Context(), p.start, p.count)
+	}
+	return s.store.QuestionsOf(c.Context(), c.user.ID, p.start, p.count)
+}
+
+// listQuestions returns the newest questions first. Who filters, sorts or keeps
+// the list does so with the newest pageMax of them.
+func (s *server) listQuestions(w http.ResponseWriter, c call) error {
+	o, err := c.listOptions()
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if o.CacheID != 0 {
+		return s.sendList(w, c, listing{}) // the cache has it
+	}
+	var p page
+	if o.plain() {
+		p = o.page()
 	}
 	if p, err = p.limited(); err != nil {
-		return nil, err
+		return err
 	}
-	list, total, err := s.store.Questions(ctx, p.start, p.count)
+	list, total, err := s.questionsFor(c, p)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	users, err := s.userNames(ctx)
+	users, err := s.userNames(c.Context())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	catalogue, now := s.engine.Catalogue(), time.Now()
-	objects := make([]questionObject, len(list))
-	for i, q := range list {
-		objects[i] = toQuestion(q, catalogue, s.groups, users, now)
+	l := listingBy(len(list), true, func(i int) questionObject { return toQuestion(list[i], catalogue, s.groups, users, now) })
+	if !o.plain() {
+		return s.sendList(w, c, l)
 	}
-	return listed(objects, total), nil
+	return writeList(w, []any{newCacheInfo(total, len(list))}, l.all, l.append)
 }

@@ -59,6 +59,12 @@ func (s *server) questionAccount(ctx context.Context, c call) (accountObject, er
 	if err != nil {
 		return accountObject{}, orMissing(err, "Question", "question")
 	}
+	if err := allowHistory(c, q); err != nil {
+		return accountObject{}, err
+	}
+	if err := s.allowAllMachines(c, "the account of a question names every machine"); err != nil {
+		return accountObject{}, err
+	}
 	a, err := s.engine.Account(ctx, id)
 	if fault.KindOf(err) == fault.NotFound {
 		return accountObject{}, fault.New(fault.NotFound, "no account of question %d was kept", id)

@@ -64,6 +64,26 @@ func (q questionRequest) context(sensors *sensor.Catalogue, groups question.Grou
 	return c, orMissingPart(err)
 }
 
+// contextID is the number of the group that the question is about; 0: it is
+// about none that has one.
+func (q questionRequest) contextID(groups question.Groups) int64 {
+	if q.ContextGroup == nil || groups == nil {
+		return 0
+	}
+	if q.ContextGroup.ID == 0 && q.ContextGroup.Name != "" {
+		g, _ := groups.GroupByName(q.ContextGroup.Name)
+		return g.ID
+	}
+	return int64(q.ContextGroup.ID)
+}
+
+func groupByID(groups question.Groups, id int64) (question.Group, bool) {
+	if groups == nil || id == 0 {
+		return question.Group{}, false
+	}
+	return groups.GroupByID(id)
+}
+
 // orMissingPart puts missing in the place of the error that an object names
 // something which is not there.
 func orMissingPart(err error) error {

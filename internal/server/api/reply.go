@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strconv"
 
 	"catenary/internal/fault"
@@ -41,20 +42,41 @@ type (
 // not been told to anyone yet.
 type handler func(w http.ResponseWriter, c call) error
 
+// What serves a route: a handler, or one that is known to take and to answer
+// values of certain types, so that the description of the API can say them.
+type service interface {
+	handle(w http.ResponseWriter, c call) error
+}
+
+func (h handler) handle(w http.ResponseWriter, c call) error { return h(w, c) }
+
+// typedHandler is a handler of a body of type in (nil: none) and an answer of type out.
+type typedHandler struct {
+	handler
+	in, out reflect.Type
+}
+
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
+
+// answers says of what type a handler's answer is.
+func answers[Out any](h handler) typedHandler {
+	return typedHandler{handler: h, out: reflect.TypeFor[Out]()}
+}
+
 // get adapts a function of a request without a body.
-func get[Out any](f func(context.Context, call) (Out, error)) handler {
-	return func(w http.ResponseWriter, c call) error {
+func get[Out any](f func(context.Context, call) (Out, error)) typedHandler {
+	return answers[Out](func(w http.ResponseWriter, c call) error {
 		out, err := f(c.Context(), c)
 		if err != nil {
 			return err
 		}
 		return reply(w, out)
-	}
+	})
 }
 
 // post adapts a function of a request with a JSON body of at most max bytes.
-func post[In, Out any](max int64, f func(context.Context, call, In) (Out, error)) handler {
-	return func(w http.ResponseWriter, c call) error {
+func post[In, Out any](max int64, f func(context.Context, call, In) (Out, error)) typedHandler {
+	h := answers[Out](func(w http.ResponseWriter, c call) error {
 		body, err := readBody(w, c.Request, max)
 		if err != nil {
 			return err
@@ -68,7 +90,9 @@ func post[In, Out any](max int64, f func(context.Context, call, In) (Out, error)
 			return err
 		}
 		return reply(w, out)
-	}
+	})
+	h.in = reflect.TypeFor[In]()
+	return h
 }
 
 // reply writes a reply. It returns an error only before the first byte.

@@ -13,6 +13,8 @@ import (
 	"catenary/internal/answer"
 	"catenary/internal/plan"
 	"catenary/internal/sensor"
+	"catenary/internal/server/resultset"
+	"catenary/internal/server/store"
 	"catenary/internal/server/tally"
 	"catenary/internal/value"
 )
@@ -79,10 +81,30 @@ func TestResultPages(t *testing.T) {
 	}
 }
 
+// pageOf is all rows of a reading.
+func pageOf(t testing.TB, r reading) resultSet {
+	t.Helper()
+	v, err := r.set().Look(resultset.Query{}, t.Context().Err)
+	must(t, err)
+	return r.show(v, page{}, rowForm{})
+}
+
 // shown writes rows as id/cid: cells of texts.
 func shown(rows []rowObject) (out []string) {
 	for _, r := range rows {
-		out = append(out, fmt.Sprintf("%d/%d: %v", r.ID, r.CID, r.Data))
+		out = append(out, fmt.Sprintf("%d/%d: %v", r.ID, r.CID, textsOf(r.Data)))
+	}
+	return out
+}
+
+// textsOf are the texts of cells, without their hashes.
+func textsOf(data [][]textObject) (out [][]struct{ Text string }) {
+	for _, cell := range data {
+		texts := make([]struct{ Text string }, len(cell))
+		for i, t := range cell {
+			texts[i].Text = t.Text
+		}
+		out = append(out, texts)
 	}
 	return out
 }
@@ -133,14 +155,14 @@ func TestRows(t *testing.T) {
 			answer.Rows{List: []answer.Row{{Hash: 2, Cells: cells("a", "b"), Count: 3}, {Hash: 3, Cells: cells("a", "c"), Count: 1}}}, tally.Progress{Pending: 2},
 			[]string{
 				fmt.Sprint(sensor.Hash("a|b"), "/0: [[{a}] [{b}] [{3}]]"),
-				fmt.Sprint(sensor.Hash(textUnavailable+"|"+textUnavailable), "/0: [[{[current results unavailable]}] [{[current results unavailable]}] [{2}]]"),
+				fmt.Sprint(sensor.Hash(resultset.Unavailable+"|"+resultset.Unavailable), "/0: [[{[current results unavailable]}] [{[current results unavailable]}] [{2}]]"),
 				fmt.Sprint(sensor.Hash("a|c"), "/0: [[{a}] [{c}] [{1}]]"),
 			},
 		},
 		{
 			"too many", plan.Plan{Columns: columns(1), Selects: []int{0}},
 			answer.Rows{List: []answer.Row{{Hash: 2, Cells: cells("a"), Count: 3}}, Cut: 1 << 62}, tally.Progress{Pending: 9},
-			[]string{fmt.Sprint(sensor.Hash(textUnavailable), "/0: [[{[current results unavailable]}] [{9}]]"), fmt.Sprint(sensor.Hash("a"), "/0: [[{a}] [{3}]]"), "1/0: [[{[too many results]}] [{0}]]"},
+			[]string{fmt.Sprint(sensor.Hash(resultset.Unavailable), "/0: [[{[current results unavailable]}] [{9}]]"), fmt.Sprint(sensor.Hash("a"), "/0: [[{a}] [{3}]]"), "1/0: [[{[too many results]}] [{0}]]"},
 		},
 		{
 			"number of machines", plan.Plan{},
@@ -148,8 +170,7 @@ func TestRows(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := reading{plan: tt.plan, result: tally.Result{Progress: tt.prog, Rows: tt.rows}}
-			set := r.set(page{})
+			set := pageOf(t, reading{record: store.Question{ComputerID: tt.plan.ComputerID}, plan: tt.plan, result: tally.Result{Progress: tt.prog, Rows: tt.rows}})
 			same(t, shown(set.Rows), tt.want)
 			same(t, set.RowCount, len(tt.want))
 			same(t, len(set.Columns), len(tt.plan.Columns)+1)
@@ -160,24 +181,24 @@ func TestRows(t *testing.T) {
 func TestDistinctEstimateOnlyWhenRowsAreMissing(t *testing.T) {
 	r := reading{plan: plan.Plan{Columns: columns(1), Selects: []int{0}}, result: tally.Result{Rows: rows("a", "b")}}
 	member := func() bool {
-		b, err := marshal(r.set(page{}))
+		b, err := marshal(pageOf(t, r))
 		must(t, err)
 		return bytes.Contains(b, []byte("distinct_estimate"))
 	}
 	same(t, member(), false) // programs that refuse unknown members see none
 	r.result.Rows.Cut = 1 << 61
 	same(t, member(), true)
-	same(t, r.set(page{}).DistinctEstimate, uint64(24)) // 3 in an eighth of the hashes
+	same(t, pageOf(t, r).DistinctEstimate, uint64(24)) // 3 in an eighth of the hashes
 }
 
 // The same rows in any order are shown in one order.
 func TestOrderIsStable(t *testing.T) {
 	list := rows("b", "a", "c", "c", "d").List
 	p := plan.Plan{Columns: columns(1), Selects: []int{0}}
-	want := shown(reading{plan: p, result: tally.Result{Rows: answer.Rows{List: list}}}.set(page{}).Rows)
+	want := shown(pageOf(t, reading{plan: p, result: tally.Result{Rows: answer.Rows{List: list}}}).Rows)
 	for i := range list {
 		turned := append(append([]answer.Row{}, list[i:]...), list[:i]...)
-		same(t, shown(reading{plan: p, result: tally.Result{Rows: answer.Rows{List: turned}}}.set(page{}).Rows), want)
+		same(t, shown(pageOf(t, reading{plan: p, result: tally.Result{Rows: answer.Rows{List: turned}}}).Rows), want)
 	}
 }
 
@@ -197,7 +218,7 @@ func many(n int) reading {
 func BenchmarkResultData10000(b *testing.B) {
 	r := many(10_000)
 	for b.Loop() {
-		if _, err := marshal(r.set(page{})); err != nil {
+		if _, err := marshal(pageOf(b, r)); err != nil {
 			b.Fatal(err)
 		}
 	}

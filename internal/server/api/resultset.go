@@ -1,8 +1,6 @@
 package api
 
 import (
-	"cmp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,19 +8,10 @@ import (
 	"catenary/internal/answer"
 	"catenary/internal/plan"
 	"catenary/internal/sensor"
+	"catenary/internal/server/resultset"
+	"catenary/internal/server/store"
 	"catenary/internal/server/tally"
 	"catenary/internal/value"
-)
-
-// Texts that stand in the place of an answer, and the row numbers that
-// programs know two of them by.
-const (
-	textNoResults   = "[no results]"
-	textTooMany     = "[too many results]"
-	textUnavailable = "[current results unavailable]"
-
-	rowNoResults = 0
-	rowTooMany   = 1
 )
 
 // counters stand in a result info and in a result set. Those that count
@@ -33,7 +22,7 @@ type counters struct {
 	ArchivedQuestionID uint64 `json:"archived_question_id"`
 	SavedQuestionID    uint64 `json:"saved_question_id"`
 	CacheID            string `json:"cache_id"`
-	Age                int    `json:"age"`
+	Age                int64  `json:"age"` // seconds since the question was closed
 
 	EstimatedTotal int `json:"estimated_total"` // machines that are expected to answer
 	MRTested       int `json:"mr_tested"`       // machines whose answer is counted
@@ -47,7 +36,7 @@ type counters struct {
 	SelectCount    int `json:"select_count"`
 
 	ItemCount                int `json:"item_count"`
-	RowCount                 int `json:"row_count"` // of all pages
+	RowCount                 int `json:"row_count"` // before filters, of all pages
 	RowCountMachines         int `json:"row_count_machines"`
 	FilteredRowCount         int `json:"filtered_row_count"`
 	FilteredRowCountMachines int `json:"filtered_row_count_machines"`
@@ -58,11 +47,12 @@ type counters struct {
 	SecondsSinceIssued int64 `json:"seconds_since_issued"`
 
 	// Catenary's own.
-	StoppedCount int `json:"stopped_count"` // of ErrorCount: a sensor took too long
-	RunningCount int `json:"running_count"` // have the question and have not answered
-	OfflineCount int `json:"offline_count"` // machines that are off or dead, and not expected to answer
-	RoundCount   int `json:"round_count"`   // highest number of times that a LAN was asked again
-	RepeatCount  int `json:"repeat_count"`  // how often all of it was, after the server had ended
+	StoppedCount int `json:"stopped_count"`          // of ErrorCount: a sensor took too long
+	RunningCount int `json:"running_count"`          // have the question and have not answered
+	OfflineCount int `json:"offline_count"`          // machines that are off or dead, and not expected to answer
+	RoundCount   int `json:"round_count"`            // highest number of times that a LAN was asked again
+	RepeatCount  int `json:"repeat_count"`           // how often all of it was, after the server had ended
+	RecentCount  int `json:"recent_count,omitempty"` // machines whose last answer to a saved question stands in for this one
 }
 
 type resultInfo struct {
@@ -77,13 +67,15 @@ type columnObject struct {
 }
 
 type textObject struct {
-	Text string `json:"text"`
+	Text string  `json:"text"`
+	Hash *uint32 `json:"hash,omitempty"`
 }
 
 type rowObject struct {
-	ID   uint32         `json:"id"`
-	CID  uint32         `json:"cid"`
-	Data [][]textObject `json:"data"`
+	ID    uint32         `json:"id"`
+	CID   uint32         `json:"cid"`
+	RefID uint64         `json:"ref_id,omitempty"` // with a cache, or in events
+	Data  [][]textObject `json:"data"`
 }
 
 type resultSet struct {
@@ -94,159 +86,132 @@ type resultSet struct {
 	DistinctEstimate uint64 `json:"distinct_estimate,omitempty"`
 }
 
-// A reading is one look at a question's answer: what both objects are made of.
+// A reading is one look at a question's answer: what all objects are made of.
 type reading struct {
+	record store.Question
 	plan   plan.Plan
 	result tally.Result
+	saved  savedReading
 	now    time.Time
 }
 
-// special returns the rows that no machine has said: how many machines have
-// yet to answer, and that there were more rows than are kept. A question for
-// the number of machines has neither: its one row is its answer.
-func (r reading) special() (pending, cut bool) {
-	some := len(r.plan.Columns) > 0
-	return some && r.result.Pending > 0, some && r.result.Rows.Cut != 0
+// A savedReading is what a reading has of the saved question that it is of.
+type savedReading struct {
+	id           int64 // 0: of none
+	issueSeconds int64
+	recent       map[uint32]time.Time // when machines that are off have last answered
+	buckets      []time.Duration
+}
+
+// set makes the rows of a reading.
+func (r reading) set() *resultset.Set {
+	src := resultset.Source{Plan: r.plan, Rows: r.result.Rows, Pending: r.result.Pending, Computers: r.record.ComputerID}
+	if len(r.saved.buckets) > 0 {
+		src.Ages = r.ageOf
+	}
+	return resultset.New(src)
+}
+
+// distinct is how many rows the answer has, if nobody has to look at them for
+// that; ok is false if somebody has.
+func (r reading) distinct() (rows int, ok bool) {
+	rows = len(r.result.Rows.List)
+	if len(r.plan.Columns) == 0 {
+		return rows, true
+	}
+	if r.result.Pending > 0 {
+		rows++
+	}
+	if r.result.Rows.Cut != 0 {
+		rows++
+	}
+	return rows, r.record.ComputerID || !r.plan.ComputerID
 }
 
 func (r reading) counters() counters {
 	p := r.result.Progress
-	rows := len(r.result.Rows.List)
-	machines := p.Passed
-	pending, cut := r.special()
-	if pending {
-		rows++
-		machines += p.Pending
-	}
-	if cut {
-		rows++
-	}
-	return counters{
-		ID: p.Question, QuestionID: p.Question, CacheID: "0",
+	c := counters{
+		ID: p.Question, QuestionID: p.Question, CacheID: "0", SavedQuestionID: uint64(r.saved.id),
 		EstimatedTotal: p.Expected, MRTested: p.Answered, MRPassed: p.Answered - p.Outside, Tested: p.Answered - p.Outside, Passed: p.Passed,
 		StoppedCount: p.Stopped, RunningCount: p.Pending, OfflineCount: p.Gone, RoundCount: p.Rounds, RepeatCount: p.Repeated,
 		ErrorCount: p.Errors, NoResultsCount: p.NoResults, ReportCount: p.Reports, SelectCount: len(r.plan.Selects),
-		ItemCount: rows, RowCount: rows, RowCountMachines: machines, FilteredRowCount: rows, FilteredRowCountMachines: machines,
 		Expiration:         max(0, int64(p.Expires.Sub(r.now)/time.Second)),
 		ExpireSeconds:      int64(p.Expires.Sub(p.Issued) / time.Second),
 		SecondsSinceIssued: max(0, int64(r.now.Sub(p.Issued)/time.Second)),
+		IssueSeconds:       r.saved.issueSeconds,
+		RecentCount:        len(r.saved.recent),
 	}
+	if c.Age = int64(r.now.Sub(p.Expires) / time.Second); c.Age < 0 {
+		c.Age = 0
+	}
+	return c
 }
 
-func (r reading) info() resultInfo { return resultInfo{counters: r.counters()} }
-
-func (r reading) set(p page) resultSet {
-	s := resultSet{counters: r.counters(), Columns: r.columns()}
-	rows := r.ordered()
-	if _, cut := r.special(); cut {
-		s.DistinctEstimate = r.result.Rows.Distinct()
+// machines is how many are behind all rows.
+func (r reading) machines() int {
+	n := r.result.Passed + len(r.saved.recent)
+	if len(r.plan.Columns) > 0 {
+		n += r.result.Pending
 	}
-	from, to := p.bounds(s.RowCount)
+	return n
+}
+
+// counted are the counters with those of rows.
+func (r reading) counted(rows, filtered int, machines uint64) counters {
+	c := r.counters()
+	c.ItemCount, c.RowCount, c.RowCountMachines = filtered, rows, r.machines()
+	c.FilteredRowCount, c.FilteredRowCountMachines = filtered, c.RowCountMachines
+	if machines < uint64(c.RowCountMachines) { // a machine may have given several rows, and not more than it is counted
+		c.FilteredRowCountMachines = int(machines)
+	}
+	return c
+}
+
+// show makes a page of a view.
+func (r reading) show(v *resultset.View, p page, form rowForm) resultSet {
+	s := resultSet{counters: r.counted(len(v.Set.Rows), v.Len(), v.Machines()), Columns: columnObjects(v.Set), DistinctEstimate: v.Set.Estimate}
+	from, to := p.bounds(v.Len())
 	s.Rows = make([]rowObject, 0, to-from)
 	for i := from; i < to; i++ {
-		if i < len(rows) {
-			s.Rows = append(s.Rows, r.row(rows[i]))
-		} else {
-			s.Rows = append(s.Rows, r.tooMany())
-		}
+		s.Rows = append(s.Rows, form.row(v.Row(i)))
 	}
 	return s
 }
 
-func (r reading) columns() []columnObject {
-	out := make([]columnObject, 0, len(r.plan.Columns)+1)
-	for _, c := range r.plan.Columns {
-		out = append(out, columnObject{c.SensorHash, c.Name, c.Type})
+func columnObjects(s *resultset.Set) []columnObject {
+	out := make([]columnObject, 0, len(s.Columns)+1)
+	for _, c := range s.Columns {
+		out = append(out, columnObject(c))
 	}
 	return append(out, columnObject{0, "Count", value.Numeric})
 }
 
-// ordered returns the rows in the order in which they are shown: the most
-// frequent first, equal ones by their texts. The row of the machines that have
-// yet to answer stands among them.
-func (r reading) ordered() []*answer.Row {
-	list := r.result.Rows.List
-	out := make([]*answer.Row, 0, len(list)+1)
-	for i := range list {
-		out = append(out, &list[i])
-	}
-	if pending, _ := r.special(); pending {
-		out = append(out, &answer.Row{
-			Hash:  uint64(sensor.Hash(textUnavailable)),
-			Cells: slices.Repeat([]answer.Cell{{textUnavailable}}, len(r.plan.Columns)),
-			Count: uint64(r.result.Pending),
-		})
-	}
-	slices.SortFunc(out, func(a, b *answer.Row) int {
-		if c := cmp.Compare(b.Count, a.Count); c != 0 {
-			return c
-		}
-		return cmp.Or(compareCells(a.Cells, b.Cells), cmp.Compare(a.Hash, b.Hash))
-	})
-	return out
+// A rowForm is how rows are written.
+type rowForm struct {
+	hashes bool // of each text
+	refs   bool
 }
 
-func compareCells(a, b []answer.Cell) int {
-	return slices.CompareFunc(a, b, func(x, y answer.Cell) int { return slices.Compare(x, y) })
-}
-
-func (r reading) row(row *answer.Row) rowObject {
-	o := rowObject{ID: r.rowID(row), Data: make([][]textObject, 0, len(row.Cells)+1)}
-	for _, c := range row.Cells {
-		cell := make([]textObject, len(c))
-		for i, text := range c {
-			cell[i] = textObject{text}
-		}
-		o.Data = append(o.Data, cell)
+func (f rowForm) row(r resultset.Row) rowObject {
+	o := rowObject{ID: r.ID, CID: r.CID, Data: make([][]textObject, 0, len(r.Cells)+1)}
+	if f.refs {
+		o.RefID = r.Ref()
 	}
-	if r.plan.ComputerID {
-		o.CID = computerID(row)
+	for _, c := range r.Cells {
+		o.Data = append(o.Data, f.cell(c))
 	}
-	o.Data = append(o.Data, countCell(row.Count))
+	o.Data = append(o.Data, f.cell(answer.Cell{strconv.FormatUint(r.Count, 10)}))
 	return o
 }
 
-// tooMany is the row behind the last one if there were more.
-func (r reading) tooMany() rowObject {
-	data := slices.Repeat([][]textObject{{{textTooMany}}}, len(r.plan.Columns))
-	return rowObject{ID: rowTooMany, Data: append(data, countCell(0))}
-}
-
-func countCell(n uint64) []textObject { return []textObject{{strconv.FormatUint(n, 10)}} }
-
-// rowID is the number of a row in the public API: of the answer of a single
-// sensor, the hash of its lower-cased text; of other rows any number that
-// stays the same.
-func (r reading) rowID(row *answer.Row) uint32 {
-	if len(r.plan.Selects) != 1 || r.plan.ComputerID {
-		return uint32(row.Hash)
+func (f rowForm) cell(c answer.Cell) []textObject {
+	out := make([]textObject, len(c))
+	for i, text := range c {
+		out[i].Text = text
+		if f.hashes {
+			hash := sensor.Hash(strings.ToLower(text))
+			out[i].Hash = &hash
+		}
 	}
-	texts := make([]string, len(row.Cells))
-	for i, c := range row.Cells {
-		texts[i] = strings.Join(c, "|")
-	}
-	switch {
-	case only(texts, textNoResults):
-		return rowNoResults
-	case only(texts, textTooMany):
-		return rowTooMany
-	}
-	return sensor.Hash(strings.ToLower(strings.Join(texts, "|")))
-}
-
-// only reports whether every text is the given one.
-func only(texts []string, text string) bool {
-	return !slices.ContainsFunc(texts, func(t string) bool { return t != text })
-}
-
-// computerID reads the machine's number from the first column.
-func computerID(row *answer.Row) uint32 {
-	if len(row.Cells) == 0 || len(row.Cells[0]) == 0 {
-		return 0
-	}
-	n, err := strconv.ParseUint(row.Cells[0][0], 10, 32)
-	if err != nil {
-		return 0 // a text in its place, such as an error
-	}
-	return uint32(n)
+	return out
 }

@@ -1,9 +1,12 @@
 package api
 
 import (
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -28,14 +31,14 @@ type route struct {
 	path   string
 	access access
 	right  rights.Privilege // what the caller needs, within at least one content set
-	serve  handler
+	serve  service
 }
 
 // routes is every route there is; the mux and the tests are made from it.
 func (s *server) routes() []route {
 	const v2 = "/api/v2/"
 	logIn := post(bodyMax, s.sessionLogin)
-	return slices.Concat(s.subnetRoutes(), s.findingRoutes(), s.objectRoutes(), []route{
+	return slices.Concat(s.subnetRoutes(), s.findingRoutes(), s.resultRoutes(), s.sensingRoutes(), s.objectRoutes(), s.installationRoutes(), s.rightsRoutes(), s.moveRoutes(), s.auditRoutes(), s.sensorRoutes(), s.savedRoutes(), s.fileRoutes(), s.contentRoutes(), s.historyRoutes(), s.actionRoutes(), s.pluginRoutes(), s.signatureRoutes(), s.factorRoutes(), s.connectorRoutes(), s.oidcRoutes(), s.samlRoutes(), s.passkeyRoutes(), s.scimRoutes(), s.scimServerRoutes(), []route{
 		{"POST", v2 + "session/login", anyone, rights.None, logIn},
 		{"GET", v2 + "session/login", anyone, rights.None, logIn}, // with a body, as an old program does
 		{"POST", v2 + "session/validate", anyone, rights.None, post(bodyMax, s.sessionValidate)},
@@ -51,24 +54,17 @@ func (s *server) routes() []route {
 		{"DELETE", v2 + "api_tokens/{id}", withSession, rights.None, get(s.deleteToken)},
 
 		{"POST", v2 + "parse_question", withSession, rights.AskDynamicQuestion, post(bodyMax, s.parseQuestion)},
-		{"GET", v2 + "questions", withSession, rights.AskDynamicQuestion, get(s.listQuestions)},
+		{"GET", v2 + "questions", withSession, rights.AskDynamicQuestion, answers[[]questionObject](s.listQuestions)},
 		{"POST", v2 + "questions", withSession, rights.AskDynamicQuestion, post(bodyMax, s.createQuestion)},
 		{"GET", v2 + "questions/{id}", withSession, rights.AskDynamicQuestion, get(s.showQuestion)},
-		{"GET", v2 + "questions/{id}/events", withSession, rights.AskDynamicQuestion, s.questionEvents},
+		{"GET", v2 + "questions/{id}/events", withSession, rights.AskDynamicQuestion, handler(s.questionEvents)},
 		{"GET", v2 + "questions/{id}/account", withSession, rights.AskDynamicQuestion, get(s.questionAccount)},
-		{"GET", v2 + "result_info/question/{id}", withSession, rights.AskDynamicQuestion, get(s.resultInfo)},
-		{"GET", v2 + "result_data/question/{id}", withSession, rights.AskDynamicQuestion, get(s.resultData)},
 
-		{"GET", v2 + "sensors", withSession, rights.ReadSensor, get(s.listSensors)},
-		{"POST", v2 + "sensors", withSession, rights.WriteSensor, post(sensorMax, s.createSensor)},
-		{"GET", v2 + "sensors/{id}", withSession, rights.ReadSensor, get(s.sensorByID)},
-		{"GET", v2 + "sensors/by-name/{name}", withSession, rights.ReadSensor, get(s.sensorByName)},
-		{"GET", v2 + "sensors/by-hash/{hash}", withSession, rights.ReadSensor, get(s.sensorByHash)},
-
-		{"GET", v2 + "system_status", withSession, rights.ReadSystemStatus, s.systemStatus},
+		{"GET", v2 + "system_status", withSession, rights.ReadSystemStatus, handler(s.systemStatus)},
 		{"GET", v2 + "client_count", withSession, rights.None, get(s.clientCount)},
 
-		{"GET", "/metrics", fromHere, rights.None, s.serveMetrics},
+		{"GET", "/openapi.json", anyone, rights.None, handler(s.serveOpenAPI)},
+		{"GET", "/metrics", fromHere, rights.None, handler(s.serveMetrics)},
 		{"GET", "/config/console.json", anyone, rights.None, get(s.consoleConfig)},
 		{"GET", "/info.json", withSession, rights.ReadServerStatus, get(s.info)},
 	})
@@ -77,18 +73,40 @@ func (s *server) routes() []route {
 // newMux routes by path here and by method in choose, so that a wrong method,
 // too, is answered in JSON.
 func (s *server) newMux(routes []route) *http.ServeMux {
-	byPath := map[string][]route{}
+	byPattern := map[string]map[string][]route{}
 	for _, rt := range routes {
-		byPath[rt.path] = append(byPath[rt.path], rt)
+		pattern, part := patternOf(rt.path)
+		if byPattern[pattern] == nil {
+			byPattern[pattern] = map[string][]route{}
+		}
+		byPattern[pattern][part] = append(byPattern[pattern][part], rt)
 	}
 	mux := http.NewServeMux()
-	for path, same := range byPath {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { s.choose(w, r, path, same) })
+	for pattern, parts := range byPattern {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			same := parts[r.PathValue("part")]
+			if same == nil {
+				s.refuse(w, r, "unknown", unknownRoute(r.URL.Path))
+				return
+			}
+			s.choose(w, r, same[0].path, same)
+		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, "unknown", unknownRoute(r.URL.Path))
 	})
 	return mux
+}
+
+// patternOf is what the mux knows a path by. To it users/{id}/metadata and
+// users/by-name/{name} contradict each other; users/{id}/{part} and the latter do
+// not.
+func patternOf(path string) (pattern, part string) {
+	i := strings.LastIndexByte(path, '/')
+	if last := path[i+1:]; strings.HasSuffix(path[:i], "/{id}") && !strings.HasPrefix(last, "{") {
+		return path[:i] + "/{part}", last
+	}
+	return path, ""
 }
 
 // ServeHTTP is the edge: what comes in here is answered in our form, whatever
@@ -100,8 +118,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.crashed(rec, r, p)
 		}
 		s.figures.count(rec)
+		s.log.DebugContext(r.Context(), "request answered", "request", rec.Header().Get(requestHeader), "remote", r.RemoteAddr,
+			"route", rec.route, "status", rec.status, "took", time.Since(rec.begun))
 	}()
 	rec.Header().Set("X-Content-Type-Options", "nosniff")
+	rec.Header().Set(requestHeader, requestID(r))
 	tidy, ok := tidyPath(r.URL)
 	if !ok {
 		s.refuse(rec, r, "unknown", unknownRoute(r.URL.Path))
@@ -112,6 +133,20 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(rec, r)
 }
 
+// requestHeader is by what an answer, and what the log says of it, can be found
+// again.
+const requestHeader = "X-Request-Id"
+
+var requestForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// requestID is what the caller calls the request, or else a name of ours.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get(requestHeader); requestForm.MatchString(id) {
+		return id
+	}
+	return fmt.Sprintf("%016x", rand.Uint64())
+}
+
 // crashed reports a bug in a handler: to us in full, and to the caller if
 // nothing was sent yet.
 func (s *server) crashed(rec *recorder, r *http.Request, p any) {
@@ -120,7 +155,7 @@ func (s *server) crashed(rec *recorder, r *http.Request, p any) {
 		s.refuse(rec, r, "crash", err)
 		return
 	}
-	s.log.ErrorContext(r.Context(), "answer broke off", "reason", err, "remote", r.RemoteAddr, "method", r.Method, "route", rec.route)
+	s.log.ErrorContext(r.Context(), "answer broke off", "request", rec.Header().Get(requestHeader), "reason", err, "remote", r.RemoteAddr, "method", r.Method, "route", rec.route)
 }
 
 // choose finds the route for the method, asks who calls, and serves.
@@ -144,8 +179,11 @@ func (s *server) choose(w http.ResponseWriter, r *http.Request, path string, rou
 		rec.route = rt.method + " " + rt.path
 	}
 	c := call{Request: r}
+	if c.style().Pretty {
+		w = &indenter{ResponseWriter: w}
+	}
 	if rt.access == withSession || rt.access == fromHere && !isLocal(r) {
-		u, err := s.authenticate(r.Context(), secret(r.Header.Get("session")), remote(r))
+		u, err := s.authenticate(r.Context(), secret(r.Header.Get("session")), s.tokenAddress(r))
 		if err != nil {
 			s.refuse(w, r, path, err)
 			return
@@ -155,8 +193,14 @@ func (s *server) choose(w http.ResponseWriter, r *http.Request, path string, rou
 			s.refuse(w, r, path, insufficient(rt.right))
 			return
 		}
+		leave, err := s.admit(w, r, rt, lane{u.ID, strings.HasPrefix(r.Header.Get("session"), tokenPrefix)})
+		if err != nil {
+			s.refuse(w, r, path, err)
+			return
+		}
+		defer leave()
 	}
-	if err := rt.serve(w, c); err != nil {
+	if err := rt.serve.handle(w, c); err != nil {
 		s.refuse(w, r, path, err)
 	}
 }
@@ -175,10 +219,31 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, path string, err
 		level, reason = slog.LevelError, err.Error()
 	}
 	s.log.Log(r.Context(), level, "request refused",
-		"status", status, "reason", reason, "remote", r.RemoteAddr, "method", r.Method, "route", path)
-	if err := sendJSON(w, status, map[string]string{"text": text}); err != nil {
+		"request", w.Header().Get(requestHeader), "status", status, "reason", reason, "remote", r.RemoteAddr, "method", r.Method, "route", path)
+	body := map[string]any{"text": text}
+	if (call{Request: r}).style().ErrorObjects {
+		body["data"] = map[string]any{"xml_error": errorObject{"Error", exceptionIn(text), text}}
+	}
+	if err := sendJSON(w, status, body); err != nil {
 		s.log.ErrorContext(r.Context(), "refusal not sent", "err", err)
 	}
+}
+
+// An errorObject is an error for programs that ask for objects.
+type errorObject struct {
+	Type      string `json:"type"`
+	Exception string `json:"exception"`
+	Context   string `json:"error_context"`
+}
+
+var exceptionName = regexp.MustCompile(`^(?:REST Object Not Found Exception: +)?([A-Z][A-Za-z]+): `)
+
+// exceptionIn is the name of the error in a text that has one.
+func exceptionIn(text string) string {
+	if m := exceptionName.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return "RESTProcessingException"
 }
 
 // unknownRoute names the object type that was asked for, as programs expect.

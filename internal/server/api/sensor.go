@@ -1,171 +1,153 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"net/http"
 	"strconv"
-	"strings"
-	"time"
+	"sync"
 
 	"catenary/internal/answer"
 	"catenary/internal/fault"
 	"catenary/internal/sensor"
+	"catenary/internal/server/object"
+	"catenary/internal/server/rights"
+	"catenary/internal/server/sensors"
+	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
-	"catenary/internal/value"
 )
 
-type queryObject struct {
-	Platform   string `json:"platform"`
-	Script     string `json:"script"`
-	ScriptType string `json:"script_type"`
+// sensorFace shows sensors. A change of one is kept with its definition, which
+// is signed, and the engine hears of it.
+func (s *server) sensorFace() *face {
+	return &face{
+		path: "sensors", kind: sensors.Kind, verbs: canAll | listHasInfo | saysIDOnly, read: rights.ReadSensor, write: rights.WriteSensor, set: "content_set",
+		ready: readySensor, done: s.sensorChanged,
+		kept: keeping{create: s.createSensor, update: s.updateSensor, remove: s.removeSensor},
+	}
 }
 
-type subcolumnObject struct {
-	Index          int    `json:"index"`
-	Name           string `json:"name"`
-	ValueType      string `json:"value_type"`
-	IgnoreCaseFlag bool   `json:"ignore_case_flag"`
-	HiddenFlag     bool   `json:"hidden_flag"`
+func (s *server) sensorRoutes() []route {
+	return []route{{"GET", "/api/v2/sensors/by-hash/{hash}", withSession, rights.ReadSensor, handler(s.sensorByHash)}}
 }
 
-type sensorObject struct {
-	ID                   int64             `json:"id"`
-	Name                 string            `json:"name"`
-	Hash                 uint32            `json:"hash"`
-	Description          string            `json:"description"`
-	Category             string            `json:"category"`
-	ValueType            string            `json:"value_type"`
-	Delimiter            string            `json:"delimiter"`
-	Subcolumns           []subcolumnObject `json:"subcolumns,omitempty"`
-	Queries              []queryObject     `json:"queries"`
-	ParameterDefinition  string            `json:"parameter_definition"` // JSON in a string; empty without parameters
-	MaxAgeSeconds        int64             `json:"max_age_seconds"`
-	KeepDuplicatesFlag   bool              `json:"keep_duplicates_flag"`
-	IgnoreCaseFlag       bool              `json:"ignore_case_flag"`
-	ExcludeFromParseFlag bool              `json:"exclude_from_parse_flag"`
-	HiddenFlag           bool              `json:"hidden_flag"`
-	SourceID             int64             `json:"source_id"`
-	SourceHash           uint32            `json:"source_hash"`
-	CreationTime         isoTime           `json:"creation_time"`
-	ModificationTime     isoTime           `json:"modification_time"`
-	LastModifiedBy       string            `json:"last_modified_by"`
-	AnswerMode           string            `json:"answer_mode,omitempty"` // attested or sealed; merged is not said
-}
-
-func toSensor(s sensor.Sensor, rec store.Sensor) (sensorObject, error) {
-	o := sensorObject{
-		ID: rec.ID, Name: s.Name, Hash: s.Hash(), Description: s.Description, Category: s.Category,
-		ValueType: value.String.String(), Delimiter: s.Delimiter, Queries: []queryObject{},
-		MaxAgeSeconds: int64(s.MaxAge / time.Second), KeepDuplicatesFlag: s.KeepDuplicates, IgnoreCaseFlag: s.IgnoreCase,
-		CreationTime: isoTime(rec.Created), ModificationTime: isoTime(rec.Modified), LastModifiedBy: rec.ModifiedBy,
-	}
-	if s.Mode != answer.Merged {
-		o.AnswerMode = s.Mode.String()
-	}
-	for _, sc := range s.Scripts {
-		o.Queries = append(o.Queries, queryObject{string(sc.Platform), sc.Source, string(sc.Language)})
-	}
-	if len(s.Columns) == 1 {
-		o.ValueType = s.Columns[0].Type.String()
-	} else {
-		for i, col := range s.Columns {
-			o.Subcolumns = append(o.Subcolumns, subcolumnObject{Index: i, Name: col.Name, ValueType: col.Type.String(), IgnoreCaseFlag: s.IgnoreCase})
-		}
-	}
-	var err error
-	o.ParameterDefinition, err = printParameters(s.Parameters)
-	return o, err
-}
-
-// records returns the store's sensors by lower-cased name.
-func (s *server) records(ctx context.Context) (map[string]store.Sensor, error) {
-	list, err := s.store.Sensors(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]store.Sensor, len(list))
-	for _, rec := range list {
-		out[strings.ToLower(rec.Name)] = rec
-	}
-	return out, nil
-}
-
-func (s *server) listSensors(ctx context.Context, c call) ([]any, error) {
-	p, err := c.page()
-	if err != nil {
-		return nil, err
-	}
-	records, err := s.records(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := s.engine.Catalogue().All()
-	from, to := p.bounds(len(all))
-	objects := make([]sensorObject, 0, to-from)
-	for _, sn := range all[from:to] {
-		o, err := toSensor(sn, records[strings.ToLower(sn.Name)])
-		if err != nil {
-			return nil, err
-		}
-		objects = append(objects, o)
-	}
-	return listed(objects, len(all)), nil
-}
-
-func (s *server) showSensor(ctx context.Context, sn sensor.Sensor, ok bool) (sensorObject, error) {
-	if !ok {
-		return sensorObject{}, missing("Sensor", "sensor")
-	}
-	records, err := s.records(ctx)
-	if err != nil {
-		return sensorObject{}, err
-	}
-	return toSensor(sn, records[strings.ToLower(sn.Name)])
-}
-
-func (s *server) sensorByID(ctx context.Context, c call) (sensorObject, error) {
-	id, err := c.number("id", "sensor")
-	if err != nil {
-		return sensorObject{}, err
-	}
-	records, err := s.records(ctx)
-	if err != nil {
-		return sensorObject{}, err
-	}
-	for _, rec := range records {
-		if uint64(rec.ID) == id {
-			sn, ok := s.engine.Catalogue().ByName(rec.Name)
-			return s.showSensor(ctx, sn, ok)
-		}
-	}
-	return sensorObject{}, missing("Sensor", "sensor")
-}
-
-func (s *server) sensorByName(ctx context.Context, c call) (sensorObject, error) {
-	sn, ok := s.engine.Catalogue().ByName(c.PathValue("name"))
-	return s.showSensor(ctx, sn, ok)
-}
-
-func (s *server) sensorByHash(ctx context.Context, c call) (sensorObject, error) {
+func (s *server) sensorByHash(w http.ResponseWriter, c call) error {
 	h, err := strconv.ParseUint(c.PathValue("hash"), 10, 32)
 	if err != nil {
-		return sensorObject{}, fault.New(fault.Invalid, "%q is not the hash of a sensor", c.PathValue("hash"))
+		return fault.New(fault.Invalid, "%q is not the hash of a sensor", c.PathValue("hash"))
 	}
-	sn, ok := s.engine.Catalogue().ByHash(uint32(h))
-	return s.showSensor(ctx, sn, ok)
+	f := s.sensorFace()
+	d, _ := s.engine.Catalogue().ByHash(uint32(h))
+	r := s.shelves.ByName(sensors.Kind, d.Name)
+	if r == nil {
+		return missing("Sensor", "sensor")
+	}
+	if err := f.allow(c, f.read, r.Object); err != nil {
+		return err
+	}
+	return s.sendText(w, s.text(f, r))
+}
+
+// readySensor lets sensitive data and sealed answers mean each other, whichever
+// of them is said.
+func readySensor(_ context.Context, _ call, was *shelf.Record, in *object.Object) error {
+	sealed := answer.Sealed.String()
+	switch {
+	case in.Is("sensitive_data_flag"):
+		in.Set("answer_mode", sealed)
+	case in.Has("answer_mode"):
+		in.Set("sensitive_data_flag", in.Text("answer_mode") == sealed)
+	case in.Has("sensitive_data_flag") && was != nil && was.Object.Text("answer_mode") == sealed:
+		in.Set("answer_mode", answer.Merged.String())
+	}
+	return nil
+}
+
+// signed checks an object that is to be a sensor, and returns what the database
+// keeps of it.
+func (s *server) signed(c call, ch *shelf.Change, o *object.Object) (store.Sensor, error) {
+	if o.Is("sensitive_data_flag") {
+		o.Set("answer_mode", answer.Sealed.String())
+	}
+	d, err := sensors.Definition(o)
+	if err != nil {
+		return store.Sensor{}, err
+	}
+	o.Set("hash", int64(d.Hash()))
+	definition, signature := s.engine.SignSensor(d)
+	return store.Sensor{
+		Name: d.Name, Definition: definition, Signed: signature, Created: ch.Now(), Modified: ch.Now(), ModifiedBy: c.user.Name,
+	}, nil
+}
+
+func (s *server) createSensor(ctx context.Context, c call, ch *shelf.Change, o *object.Object) (*shelf.Record, error) {
+	n, err := s.signed(c, ch, o)
+	if err != nil {
+		return nil, err
+	}
+	if n, err = ch.Tx().CreateSensor(ctx, n); err != nil {
+		return nil, err
+	}
+	return ch.Create(sensors.Kind, n.ID, o)
+}
+
+func (s *server) updateSensor(ctx context.Context, c call, ch *shelf.Change, was *shelf.Record, o *object.Object) (*shelf.Record, error) {
+	if d, ok := s.native(was); ok {
+		if !bytes.Equal(o.With(sensors.Object(d)).Store(), o.Store()) {
+			return nil, fault.New(fault.Conflict, "the sensor %q is part of the client: what it computes and how it is called cannot be changed", was.Name)
+		}
+		return ch.Update(was, o)
+	}
+	n, err := s.signed(c, ch, o)
+	if err != nil {
+		return nil, err
+	}
+	n.ID = was.ID
+	if err := ch.Tx().UpdateSensor(ctx, n); err != nil {
+		return nil, err
+	}
+	return ch.Update(was, o)
+}
+
+func (s *server) removeSensor(ctx context.Context, _ call, ch *shelf.Change, r *shelf.Record) error {
+	if _, ok := s.native(r); ok {
+		return fault.New(fault.Conflict, "the sensor %q is part of the client and cannot be deleted; hidden_flag takes it out of lists", r.Name)
+	}
+	if err := ch.Tx().RemoveSensor(ctx, r.ID); err != nil {
+		return err
+	}
+	return ch.Delete(r)
+}
+
+// native is the sensor of a record if clients have it in themselves.
+func (s *server) native(r *shelf.Record) (sensor.Sensor, bool) {
+	d, ok := s.engine.Catalogue().ByName(r.Name)
+	return d, ok && d.Native()
+}
+
+// A reload is which sensors the engine knows of.
+type reload struct {
+	mu      sync.Mutex // held while the engine reads them
+	version uint64     // of the shelf
+}
+
+// sensorChanged lets the engine read the sensors anew. However many have changed
+// together, it does so once.
+func (s *server) sensorChanged(ctx context.Context, _ call, _, _ *shelf.Record) {
+	s.reload.mu.Lock()
+	defer s.reload.mu.Unlock()
+	now := s.shelves.Version(sensors.Kind)
+	if now == s.reload.version {
+		return
+	}
+	if err := s.engine.ReloadSensors(context.WithoutCancel(ctx)); err != nil {
+		// The change has happened. The next one tries again.
+		s.log.ErrorContext(ctx, "sensors not read again", "err", err)
+		return
+	}
+	s.reload.version = now
 }
 
 type idObject struct {
 	ID uint64 `json:"id"`
-}
-
-func (s *server) createSensor(ctx context.Context, c call, in sensorRequest) (idObject, error) {
-	sn, err := in.sensor()
-	if err != nil {
-		return idObject{}, err
-	}
-	if other, ok := s.engine.Catalogue().ByName(sn.Name); ok {
-		return idObject{}, fault.New(fault.Conflict, "SensorNameNotUnique: there is a sensor %q already", other.Name)
-	}
-	rec, err := s.engine.CreateSensor(withUser(ctx, c.user), sn)
-	return idObject{uint64(rec.ID)}, err
 }

@@ -3,14 +3,16 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"catenary/internal/answer"
-	"catenary/internal/fault"
 	"catenary/internal/sensor"
+	"catenary/internal/server/sensors"
+	"catenary/internal/server/store"
 	"catenary/internal/value"
 )
 
@@ -19,10 +21,13 @@ const noSensor = "REST Object Not Found Exception:  SensorNotFound: The requeste
 func TestShowSensor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // so that times can be said exactly
 		d := newDesk(t)
-		const shown = `{"data":{"id":6,"name":"Folder Contents","hash":3881863289,"description":"About Folder Contents","category":"Test","value_type":"String","delimiter":"",` +
-			`"queries":[],"parameter_definition":"{\"parameterType\":\"com.tanium.components.parameters::ParametersArray\",\"parameters\":[{\"key\":\"path\",\"label\":\"Path\",\"helpString\":\"\",` +
-			`\"defaultValue\":\"\",\"parameterType\":\"com.tanium.components.parameters::TextInputParameter\"}]}","max_age_seconds":60,"keep_duplicates_flag":false,"ignore_case_flag":true,` +
-			`"exclude_from_parse_flag":false,"hidden_flag":false,"source_id":0,"source_hash":0,"creation_time":"2000-01-01T00:00:00Z","modification_time":"2000-01-01T00:00:00Z","last_modified_by":""}}`
+		const shown = `{"data":{"id":6,"name":"Folder Contents","answer_mode":"merged","cache_row_id":0,"category":"Test","content_set":{"id":2,"name":"Base"},` +
+			`"creation_time":"2000-01-01T00:00:00Z","delimiter":"","description":"About Folder Contents","exclude_from_parse_flag":false,"hash":3881863289,"hash_size":0,` +
+			`"hidden_flag":false,"ignore_case_flag":true,"keep_duplicates_flag":false,"last_modified_by":"","max_age_seconds":60,"max_string_age_minutes":0,"max_strings":0,` +
+			`"metadata":[],"mod_persona":{"id":0},"mod_user":{"id":0},"modification_time":"2000-01-01T00:00:00Z",` +
+			`"parameter_definition":"{\"parameterType\":\"com.tanium.components.parameters::ParametersArray\",\"parameters\":[{\"key\":\"path\",\"label\":\"Path\",\"helpString\":\"\",` +
+			`\"defaultValue\":\"\",\"parameterType\":\"com.tanium.components.parameters::TextInputParameter\"}]}","parameters":[],"preview_sensor_flag":0,"queries":[],` +
+			`"sensitive_data_flag":false,"source_hash":0,"source_id":0,"source_name":"","string_count":0,"string_hints":[],"subcolumns":[],"value_type":"String"}}`
 		for _, path := range []string{"6", "by-name/Folder%20Contents", "by-name/folder%20contents/", "by-hash/3881863289"} {
 			d.want(d.call("GET", "/api/v2/sensors/"+path, ""), 200, shown)
 		}
@@ -41,16 +46,14 @@ func TestShowSensor(t *testing.T) {
 
 func TestListSensors(t *testing.T) {
 	d := newDesk(t)
-	var list struct{ Data []map[string]any }
-	must(t, json.Unmarshal(d.call("GET", "/api/v2/sensors", "").Body.Bytes(), &list))
-	same(t, len(list.Data), len(testSensors())+1)
-	info := list.Data[len(list.Data)-1]
-	same(t, []any{info["cache_row_count"], info["page_row_count"], info["name"]}, []any{8.0, 8.0, nil})
-	same(t, list.Data[0]["name"], any("Application Crashes in Last X Days"))
-	sub := fmt.Sprint(list.Data[5]["name"], list.Data[5]["subcolumns"])
-	same(t, sub, "Installed Applications[map[hidden_flag:false ignore_case_flag:true index:0 name:Name value_type:String] map[hidden_flag:false ignore_case_flag:true index:1 name:Version value_type:Version]]")
-	must(t, json.Unmarshal(d.call("GET", "/api/v2/sensors?row_start=6&row_count=1", "").Body.Bytes(), &list))
-	same(t, []any{len(list.Data), list.Data[0]["name"]}, []any{2, any("Is Linux")})
+	list := d.list("/api/v2/sensors", true)
+	same(t, len(list), len(testSensors()))
+	same(t, list[0]["name"], any("Computer Name"))
+	sub := fmt.Sprint(list[4]["name"], list[4]["subcolumns"])
+	same(t, sub, "Installed Applications[map[exclude_from_parse_flag:false hidden_flag:false ignore_case_flag:true index:0 name:Name value_type:String] map[exclude_from_parse_flag:false hidden_flag:false ignore_case_flag:true index:1 name:Version value_type:Version]]")
+	if page := d.list("/api/v2/sensors?row_start=6&row_count=1", true); len(page) != 1 || page[0]["name"] != "Application Crashes in Last X Days" {
+		t.Errorf("a page is %v", page)
+	}
 }
 
 const whoSensor = `{
@@ -75,18 +78,21 @@ func TestCreateSensor(t *testing.T) {
 			{Platform: sensor.Linux, Language: sensor.UnixShell, Source: `who <"$1"`}, {Platform: sensor.Windows, Language: sensor.Powershell, Source: "quser"},
 		},
 	})
-	o := data[sensorObject](t, d.call("GET", "/api/v2/sensors/9", ""))
-	same(t, o.Queries, []queryObject{{"Linux", `who <"$1"`, "UnixShell"}, {"Windows", "quser", "Powershell"}})
-	same(t, o.LastModifiedBy, "ann")
-	again, err := parseParameters(o.ParameterDefinition)
-	must(t, err)
-	same(t, again, got.Parameters)
+	o := data[map[string]any](t, d.call("GET", "/api/v2/sensors/9", ""))
+	same(t, o["last_modified_by"], any("ann"))
+	same(t, o["hash"], any(float64(sensor.Hash("Who"))))
+	same(t, o["content_set"], any(map[string]any{"id": 1.0, "name": "Default Content"}))
+	var sent struct {
+		Definition string `json:"parameter_definition"`
+	}
+	must(t, json.Unmarshal([]byte(whoSensor), &sent))
+	same(t, o["parameter_definition"], any(sent.Definition)) // as it was, separators too
 
 	d.refused(d.call("POST", "/api/v2/sensors", strings.Replace(whoSensor, `"Who"`, `"WHO"`, 1)), 400, `SensorNameNotUnique: there is a sensor "Who" already`)
 	d.refused(d.call("POST", "/api/v2/sensors", strings.Replace(whoSensor, `"Who"`, `"Is Linux"`, 1)), 400, `SensorNameNotUnique: there is a sensor "Is Linux" already`)
 	d.want(d.call("POST", "/api/v2/sensors", `{"name":"Plain","queries":[{"platform":"Mac","script":"true","script_type":"Python"}]}`), 200, `{"data":{"id":10}}`)
 	got, _ = d.fleet.Catalogue().ByName("Plain")
-	same(t, got.MaxAge, maxAgeDefault)
+	same(t, got.MaxAge, 15*time.Minute)
 	same(t, got.Columns, []sensor.Column{{Name: "Plain", Type: value.String}})
 	same(t, got.IgnoreCase, true)
 }
@@ -102,10 +108,54 @@ func TestAnswerMode(t *testing.T) {
 		want := []answer.Mode{answer.Sealed, answer.Attested, answer.Merged, answer.Merged}[i]
 		got, _ := d.fleet.Catalogue().ByName(fmt.Sprintf("Sensor %d", i))
 		same(t, got.Mode, want)
-		body := d.call("GET", fmt.Sprintf("/api/v2/sensors/%d", id), "").Body.String()
-		same(t, strings.Contains(body, fmt.Sprintf(`"answer_mode":"%v"`, want)), want != answer.Merged)
-		same(t, strings.Contains(body, "answer_mode"), want != answer.Merged)
+		o := data[map[string]any](t, d.call("GET", fmt.Sprintf("/api/v2/sensors/%d", id), ""))
+		same(t, []any{o["answer_mode"], o["sensitive_data_flag"]}, []any{want.String(), want == answer.Sealed})
 	}
+	for _, tt := range []struct {
+		change string
+		want   answer.Mode
+	}{
+		{`{"sensitive_data_flag":0}`, answer.Merged}, {`{"sensitive_data_flag":true}`, answer.Sealed}, {`{"answer_mode":"attested"}`, answer.Attested},
+		{`{"sensitive_data_flag":false}`, answer.Attested}, {`{"answer_mode":"sealed"}`, answer.Sealed}, {`{"category":"x"}`, answer.Sealed},
+		{`{"answer_mode":"merged"}`, answer.Merged},
+	} {
+		o := data[map[string]any](t, d.call("PATCH", "/api/v2/sensors/9", tt.change))
+		got, _ := d.fleet.Catalogue().ByName("Sensor 0")
+		same(t, []any{got.Mode, o["answer_mode"], o["sensitive_data_flag"]}, []any{tt.want, tt.want.String(), tt.want == answer.Sealed})
+	}
+}
+
+// TestChangeSensor: what is changed is signed anew, and the engine knows.
+func TestChangeSensor(t *testing.T) {
+	d := newDesk(t)
+	d.want(d.call("POST", "/api/v2/sensors", whoSensor), 200, `{"data":{"id":9}}`)
+	o := data[map[string]any](t, d.call("PATCH", "/api/v2/sensors/by-name/who", `{"name":"Whoever","max_age_seconds":30,"hidden_flag":1}`))
+	same(t, []any{o["name"], o["hash"], o["max_age_seconds"], o["hidden_flag"]}, []any{"Whoever", float64(sensor.Hash("Whoever")), 30.0, true})
+	got, ok := d.fleet.Catalogue().ByName("Whoever")
+	same(t, []any{ok, got.MaxAge, len(got.Scripts)}, []any{true, 30 * time.Second, 2})
+	if _, still := d.fleet.Catalogue().ByName("Who"); still {
+		t.Error("the old name is still in the catalogue")
+	}
+	records, err := d.store.Sensors(t.Context())
+	must(t, err)
+	i := slices.IndexFunc(records, func(r store.Sensor) bool { return r.ID == 9 })
+	same(t, string(records[i].Signed), "signed "+string(got.Append(nil)))
+	same(t, len(d.list("/api/v2/sensors", true)), len(testSensors())) // it is hidden
+
+	d.refused(d.call("PATCH", "/api/v2/sensors/9", `{"name":"Is Linux"}`), 400, `SensorNameNotUnique: there is a sensor "Is Linux" already`)
+	d.refused(d.call("PATCH", "/api/v2/sensors/9", `{"queries":[]}`), 400, "queries: a sensor needs at least one, with platform, script_type and script")
+	d.refused(d.call("PATCH", "/api/v2/sensors/1", `{"max_age_seconds":5}`), 400, `the sensor "Computer Name" is part of the client: what it computes and how it is called cannot be changed`)
+	d.refused(d.call("DELETE", "/api/v2/sensors/1", ""), 400, `the sensor "Computer Name" is part of the client and cannot be deleted; hidden_flag takes it out of lists`)
+	o = data[map[string]any](t, d.call("PATCH", "/api/v2/sensors/1", `{"hidden_flag":true,"content_set":{"name":"Reserved"}}`))
+	same(t, []any{o["hidden_flag"], o["content_set"]}, []any{true, map[string]any{"id": 3.0, "name": "Reserved"}})
+
+	d.want(d.call("DELETE", "/api/v2/sensors/9", ""), 200, `{"data":{"id":9}}`)
+	d.refused(d.call("GET", "/api/v2/sensors/9", ""), 404, noSensor)
+	d.refused(d.call("DELETE", "/api/v2/sensors/9", ""), 404, noSensor)
+	if _, still := d.fleet.Catalogue().ByName("Whoever"); still {
+		t.Error("a deleted sensor is still in the catalogue")
+	}
+	d.want(d.call("POST", "/api/v2/sensors", whoSensor), 200, `{"data":{"id":10}}`) // the number is not given again
 }
 
 func TestCreateSensorBadly(t *testing.T) {
@@ -113,6 +163,7 @@ func TestCreateSensorBadly(t *testing.T) {
 	const query = `"queries":[{"platform":"Linux","script":"true","script_type":"UnixShell"}]`
 	for _, tt := range []struct{ body, text string }{
 		{`{}`, `SensorNameInvalid: "" is no name for a sensor: it is empty`},
+		{`{"name":"Who","parameter_definition":"{\"parameters\":[{\"key\":\"a\",\"parameterType\":\"x::OddParameter\"}]}",` + query + `}`, `parameter_definition: parameters[0].parameterType: "x::OddParameter" is no kind of parameter`},
 		{`{"name":"  ",` + query + `}`, `SensorNameInvalid: "  " is no name for a sensor: it is empty`},
 		{`{"name":"linux:Who",` + query + `}`, `SensorNameInvalid: "linux:Who" is no name for a sensor: it begins with a platform`},
 		{`{"name":"a[b]",` + query + `}`, `SensorNameInvalid: "a[b]" is no name for a sensor: it has one of the characters " [ ]`},
@@ -123,52 +174,26 @@ func TestCreateSensorBadly(t *testing.T) {
 		{`{"name":"Who","queries":[{"platform":"Linux","script":"x","script_type":"VBScript"}]}`, `queries[0].script_type: "VBScript" is not one of [UnixShell Python Powershell]`},
 		{`{"name":"Who","queries":[{"platform":"Linux","script":" \n","script_type":"Python"}]}`, `queries[0].script is empty`},
 		{`{"name":"Who","queries":[{"platform":"Linux","script":"a\u0000","script_type":"Python"}]}`, `queries[0].script has a zero byte`},
-		{`{"name":"Who","queries":[{"platform":"Linux","script":"` + strings.Repeat("x", scriptMax+1) + `","script_type":"Python"}]}`, `queries[0].script has 262145 bytes, more than 262144`},
+		{`{"name":"Who","queries":[{"platform":"Linux","script":"` + strings.Repeat("x", sensors.ScriptMax+1) + `","script_type":"Python"}]}`, `queries[0].script has 262145 bytes, more than 262144`},
 		{`{"name":"Who","queries":[{"platform":"Linux","script":"x","script_type":"Python"},{"platform":"Linux","script":"x","script_type":"Python"}]}`, `queries[1].platform: there are two for Linux`},
 		{`{"name":"Who","max_age_seconds":-1,` + query + `}`, `max_age_seconds is -1, not 1 to 31622400`},
-		{`{"name":"Who","value_type":"Colour",` + query + `}`, `value_type: "Colour" is no type of values`},
+		{`{"name":"Who","value_type":"Colour",` + query + `}`, `the field "value_type": "Colour" is none of String, BESDate, DataSize, Hash, IPAddress, Numeric, NumericInteger, RegexMatch, TimeDiff, VariousDate, Version, WMIDate`},
 		{`{"name":"Who","subcolumns":[{"name":"a"}],` + query + `}`, `a sensor with subcolumns needs a delimiter`},
-		{`{"name":"Who","delimiter":"|","subcolumns":[{"name":"a","value_type":"x"}],` + query + `}`, `value_type of subcolumn "a": "x" is no type of values`},
+		{`{"name":"Who","delimiter":"|","subcolumns":[{"name":"a","value_type":"x"}],` + query + `}`, `the field "subcolumns[0].value_type": "x" is none of String, BESDate, DataSize, Hash, IPAddress, Numeric, NumericInteger, RegexMatch, TimeDiff, VariousDate, Version, WMIDate`},
 		{`{"name":"Who","delimiter":"|","subcolumns":[{"name":"a"},{"name":"A"}],` + query + `}`, `sensor "Who": two columns are called "A"`},
-		{`{"name":"Who","answer_mode":"Sealed",` + query + `}`, `answer_mode: "Sealed" is not one of [merged attested sealed]`},
-		{`{"name":"Who","parameter_definition":"{",` + query + `}`, `parameter_definition is not JSON of parameters: unexpected EOF`},
-		{`{"name":"Who","parameter_definition":{},` + query + `}`, `line 1, column 38: parameter_definition: unexpected object`},
+		{`{"name":"Who","answer_mode":"closed",` + query + `}`, `the field "answer_mode": "closed" is none of merged, attested, sealed`},
+		{`{"name":"Who","parameter_definition":"{",` + query + `}`, `parameter_definition is not JSON of parameters: unexpected end of JSON input`},
+		{`{"name":"Who","parameter_definition":{},` + query + `}`, `the field "parameter_definition": a text is expected, and it is an object`},
 		{`{"name":"Who","parameter_definition":"{\"parameters\":[{\"key\":\"a b\"}]}",` + query + `}`, `parameter_definition: parameters[0].key: "a b" is no key`},
 		{`{"name":"Who","parameter_definition":"{\"parameters\":[{\"key\":\"a\"},{\"key\":\"||a||\"}]}",` + query + `}`, `sensor "Who": two parameters are called "a"`},
-		{`{"name":"Who","description":"` + strings.Repeat("x", descriptionMax+1) + `",` + query + `}`, `description has 16385 bytes, more than 16384`},
+		{`{"name":"Who","description":"` + strings.Repeat("x", 16<<10+1) + `",` + query + `}`, `description has 16385 bytes, more than 16384`},
 	} {
 		d.refused(d.call("POST", "/api/v2/sensors", tt.body), 400, tt.text)
 	}
-	large := fmt.Sprintf(`{"name":"Who","queries":[{"platform":"Linux","script":%q,"script_type":"Python"},{"platform":"Mac","script":%[1]q,"script_type":"Python"}]}`, strings.Repeat("x", scriptMax))
+	large := fmt.Sprintf(`{"name":"Who","queries":[{"platform":"Linux","script":%q,"script_type":"Python"},{"platform":"Mac","script":%[1]q,"script_type":"Python"}]}`, strings.Repeat("x", sensors.ScriptMax))
 	w := d.call("POST", "/api/v2/sensors", large)
 	if w.Code != 400 || !strings.Contains(w.Body.String(), "bytes in all, more than 524288") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	same(t, len(d.fleet.Catalogue().All()), len(testSensors()))
-}
-
-func FuzzSensors(f *testing.F) {
-	for _, seed := range []string{whoSensor, `{}`, `{"name":"x","queries":[null]}`, `{"subcolumns":[null,null],"delimiter":"x","name":"n"}`, `[1]`, `{"parameter_definition":"{\"parameters\":[null]}"}`} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, body string) {
-		var in sensorRequest
-		if decode([]byte(body), &in) != nil {
-			return
-		}
-		s, err := in.sensor()
-		if err != nil {
-			if fault.KindOf(err) != fault.Invalid {
-				t.Errorf("%q: %v is not the sender's fault", body, err)
-			}
-			return
-		}
-		// What was taken can be stored, signed and found again.
-		if _, err := sensor.NewCatalogue([]sensor.Sensor{s}); err != nil {
-			t.Errorf("%q: %v", body, err)
-		}
-		if again, err := sensor.Decode(s.Append(nil)); err != nil || again.Name != s.Name {
-			t.Errorf("%q: %v", body, err)
-		}
-	})
 }

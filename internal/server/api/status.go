@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -46,36 +47,69 @@ var sideStates = [...]string{
 
 var neighbourKinds = [...]string{endpoint.Nobody: "", endpoint.Peer: "peer", endpoint.Server: "server"}
 
-// pieceBytes is how much of a long list is sent at a time.
-const pieceBytes = 64 << 10
-
-// systemStatus writes its list by hand, piece by piece: it may have a hundred
-// thousand rows.
 func (s *server) systemStatus(w http.ResponseWriter, c call) error {
-	p, err := c.page()
-	if err != nil {
+	if err := s.allowAllMachines(c, "this list has all machines"); err != nil {
 		return err
 	}
-	clients := s.engine.Clients(c.Context())
-	from, to := p.bounds(len(clients))
-	end, err := marshal([]any{aggregate(clients), newCacheInfo(len(clients), to-from)})
-	if err != nil {
-		return err
+	return s.sendList(w, c, statusListing(s.engine.Clients(c.Context())))
+}
+
+// statusListing lists machines, and behind them how many are in which state.
+func statusListing(clients []endpoint.Status) listing {
+	return listing{
+		n: len(clients), info: true, weight: len(clients),
+		has:  func(path string) bool { return statusCells[path] != nil },
+		cell: func(i int, path string) string { return statusCells[path](&clients[i]) },
+		append: func(b []byte, i int) []byte {
+			return appendStatus(b, i, &clients[i])
+		},
+		sums: func(chosen func(yield func(i int) bool)) any { return aggregate(clients, chosen) },
 	}
-	beginJSON(w, http.StatusOK)
-	b := make([]byte, 0, pieceBytes+pieceBytes/16)
-	b = append(b, `{"data":[`...)
-	for i := from; i < to; i++ {
-		if b = append(appendStatus(b, i, &clients[i]), ','); len(b) < pieceBytes {
-			continue
-		}
-		if _, err := w.Write(b); err != nil {
-			return nil // the caller has hung up
-		}
-		b = b[:0]
+}
+
+// statusCells are the fields of a machine by which lists can be filtered and
+// sorted.
+var statusCells = map[string]func(*endpoint.Status) string{
+	"computer_id":             func(s *endpoint.Status) string { return strconv.FormatUint(uint64(s.ComputerID), 10) },
+	"host_name":               func(s *endpoint.Status) string { return s.Name },
+	"ipaddress_client":        func(s *endpoint.Status) string { return reportedAddress(s).String() },
+	"ipaddress_server":        func(s *endpoint.Status) string { return s.Place.Addr.Addr().Unmap().String() },
+	"port_number":             func(s *endpoint.Status) string { return strconv.Itoa(int(s.Place.Addr.Port())) },
+	"protocol_version":        func(*endpoint.Status) string { return strconv.Itoa(protocolVersion) },
+	"full_version":            func(s *endpoint.Status) string { return s.Version },
+	"last_registration":       func(s *endpoint.Status) string { return unquote(isoTime(s.Registered).append(nil)) },
+	"send_state":              func(s *endpoint.Status) string { return sideStates[s.Sends()] },
+	"receive_state":           func(s *endpoint.Status) string { return sideStates[s.Receives()] },
+	"status":                  func(s *endpoint.Status) string { return s.Standing().String() },
+	"public_key_valid":        func(*endpoint.Status) string { return "true" },
+	"registered_with_tls":     func(*endpoint.Status) string { return "true" },
+	"registration_error":      func(s *endpoint.Status) string { return strconv.FormatBool(s.Refused != "") },
+	"client_id":               func(s *endpoint.Status) string { return s.ID.String() },
+	"platform":                func(s *endpoint.Status) string { return s.Platform },
+	"lan":                     func(s *endpoint.Status) string { return lanText(s) },
+	"chain":                   func(s *endpoint.Status) string { return strconv.Itoa(s.Segment) },
+	"isolated_flag":           func(s *endpoint.Status) string { return strconv.FormatBool(s.Alone) },
+	"offline_flag":            func(s *endpoint.Status) string { return strconv.FormatBool(s.Gone) },
+	"registration_way":        func(s *endpoint.Status) string { return s.Way },
+	"registration_error_text": func(s *endpoint.Status) string { return s.Refused },
+}
+
+func unquote(b []byte) string { return string(b[1 : len(b)-1]) }
+
+func lanText(s *endpoint.Status) string {
+	if !s.LAN.IsValid() {
+		return ""
 	}
-	b = append(b, end[1:len(end)-1]...) // without its bracket and line end
-	return send(w, append(b, "}\n"...))
+	return s.LAN.String()
+}
+
+// reportedAddress is the address that the machine says to have; without one,
+// that at which the server sees it.
+func reportedAddress(s *endpoint.Status) netip.Addr {
+	if a := s.Reported.Unmap(); a.IsValid() {
+		return a
+	}
+	return s.Place.Addr.Addr().Unmap()
 }
 
 func (s *server) clientCount(ctx context.Context, _ call) (int, error) {
@@ -90,14 +124,10 @@ func appendStatus(b []byte, row int, s *endpoint.Status) []byte {
 	b = append(b, `,"computer_id":`...)
 	b = strconv.AppendUint(b, uint64(s.ComputerID), 10)
 	b = appendMember(b, "host_name", s.Name)
-	observed, reported := s.Place.Addr.Addr().Unmap(), s.Reported.Unmap()
-	if !reported.IsValid() {
-		reported = observed
-	}
 	b = append(b, `,"ipaddress_client":"`...)
-	b = reported.AppendTo(b)
+	b = reportedAddress(s).AppendTo(b)
 	b = append(b, `","ipaddress_server":"`...)
-	b = observed.AppendTo(b)
+	b = s.Place.Addr.Addr().Unmap().AppendTo(b)
 	b = append(b, `","port_number":`...)
 	b = strconv.AppendUint(b, uint64(s.Place.Addr.Port()), 10)
 	b = append(b, `,"protocol_version":`...)
@@ -183,9 +213,18 @@ func (t isoTime) append(b []byte) []byte {
 	return append(b, '"')
 }
 
-func aggregate(clients []endpoint.Status) aggregateObject {
-	a := aggregateObject{RegisteredWithTLSCount: len(clients), Versions: []versionCount{}}
-	versions := map[string]int{}
+// aggregate counts the machines chosen, and of each version also all.
+func aggregate(clients []endpoint.Status, chosen func(yield func(i int) bool)) aggregateObject {
+	a := aggregateObject{Versions: []versionCount{}}
+	versions := map[string]*versionCount{}
+	for i := range clients {
+		v := versions[clients[i].Version]
+		if v == nil {
+			v = &versionCount{VersionString: clients[i].Version}
+			versions[v.VersionString] = v
+		}
+		v.Count++
+	}
 	send := [...]*int{
 		endpoint.NoSide: &a.SendNoneCount, endpoint.ForwardSide: &a.SendForwardCount,
 		endpoint.BackwardSide: &a.SendBackwardCount, endpoint.BothSides: &a.SendOKCount,
@@ -194,9 +233,10 @@ func aggregate(clients []endpoint.Status) aggregateObject {
 		endpoint.NoSide: &a.ReceiveNoneCount, endpoint.ForwardSide: &a.ReceiveForwardCount,
 		endpoint.BackwardSide: &a.ReceiveBackwardCount, endpoint.BothSides: &a.ReceiveOKCount,
 	}
-	for i := range clients {
+	for i := range chosen {
 		s := &clients[i]
-		versions[s.Version]++
+		a.RegisteredWithTLSCount++
+		versions[s.Version].Filtered++
 		*send[s.Sends()]++
 		*receive[s.Receives()]++
 		standing := s.Standing()
@@ -216,7 +256,7 @@ func aggregate(clients []endpoint.Status) aggregateObject {
 		}
 	}
 	for _, v := range slices.Sorted(maps.Keys(versions)) {
-		a.Versions = append(a.Versions, versionCount{v, versions[v], versions[v]})
+		a.Versions = append(a.Versions, *versions[v])
 	}
 	return a
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -39,13 +40,13 @@ func (s *server) subnetRoutes() (out []route) {
 		path := "/api/v2/" + subnetNouns[kind].path
 		k := subnetKind{s, kind}
 		out = append(out,
-			route{"GET", path, withSession, rights.ReadSubnets, get(k.list)},
+			route{"GET", path, withSession, rights.ReadSubnets, answers[[]subnetObject](k.list)},
 			route{"POST", path, withSession, rights.WriteSubnets, post(bodyMax, k.create)},
 			route{"GET", path + "/{id}", withSession, rights.ReadSubnets, get(k.show)},
 			route{"PATCH", path + "/{id}", withSession, rights.WriteSubnets, post(bodyMax, k.change)},
 			route{"DELETE", path + "/{id}", withSession, rights.WriteSubnets, get(k.remove)},
 			route{"GET", path + "/file", withSession, rights.ReadSubnets, get(k.file)},
-			route{"POST", path + "/file", withSession, rights.WriteSubnets, k.replace},
+			route{"POST", path + "/file", withSession, rights.WriteSubnets, handler(k.replace)},
 		)
 	}
 	return append(out,
@@ -137,26 +138,21 @@ func (k subnetKind) object(ctx context.Context, n store.Subnet) (subnetObject, e
 }
 
 // list has no cache info behind it: programs expect none here.
-func (k subnetKind) list(ctx context.Context, c call) ([]subnetObject, error) {
-	p, err := c.page()
+func (k subnetKind) list(w http.ResponseWriter, c call) error {
+	all, err := k.store.Subnets(c.Context())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	all, err := k.store.Subnets(ctx)
+	names, err := k.userNames(c.Context())
 	if err != nil {
-		return nil, err
-	}
-	names, err := k.userNames(ctx)
-	if err != nil {
-		return nil, err
+		return err
 	}
 	all = k.ours(all)
-	from, to := p.bounds(len(all))
-	out := make([]subnetObject, 0, to-from)
-	for _, n := range all[from:to] {
-		out = append(out, toSubnet(n, names))
+	objects := make([]subnetObject, len(all))
+	for i, n := range all {
+		objects[i] = toSubnet(n, names)
 	}
-	return out, nil
+	return k.sendList(w, c, listingOf(objects, false))
 }
 
 func (k subnetKind) show(ctx context.Context, c call) (subnetObject, error) {

@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
 
 	"catenary/internal/fault"
+	"catenary/internal/server/rights"
 	"catenary/internal/server/store"
 )
 
@@ -28,28 +30,38 @@ type tokenObject struct {
 	LastUsedOn         isoTime    `json:"last_used_on"`
 	TrustedIPAddresses string     `json:"trusted_ip_addresses"`
 	User               userObject `json:"user"`
+	Persona            nameRef    `json:"persona"` // 0: the user himself
 	DeletedFlag        int        `json:"deleted_flag"`
 	// TokenString is shown once, when it has just been made.
 	TokenString string `json:"token_string,omitempty"`
 }
 
-func toToken(t store.Token, u store.User) tokenObject {
+func (s *server) toToken(t store.Token, u store.User) tokenObject {
 	return tokenObject{
-		ID: t.ID, Name: t.Name, Notes: t.Notes, CreatedTime: isoTime(t.Created), Expiration: isoTime(t.Expires),
+		Persona: nameRef{t.Persona, s.shelves.NameOf("persona", t.Persona)},
+		ID:      t.ID, Name: t.Name, Notes: t.Notes, CreatedTime: isoTime(t.Created), Expiration: isoTime(t.Expires),
 		ExpireInDays: t.Days, LastUsedOn: isoTime(t.LastUsed), TrustedIPAddresses: t.Trusted, User: toUser(u),
 	}
 }
 
+// byToken reports whether a request comes with an API token, and not a session.
+func byToken(c call) bool { return strings.HasPrefix(c.Header.Get("session"), tokenPrefix) }
+
+// notByToken is the refusal of what only somebody may do who has logged in: a
+// token is a program's, may be used from some addresses only, acts as one
+// persona, and ends.
+func notByToken() error { return fault.New(fault.Denied, "an API token is not its user: log in") }
+
 func newTokenString() string { return tokenPrefix + randomHex() }
 
 func (s *server) listTokens(ctx context.Context, c call) ([]tokenObject, error) {
-	list, err := s.store.Tokens(ctx, c.user.ID)
+	list, err := s.store.Tokens(ctx, c.tokensOf(rights.ReadToken))
 	if err != nil {
 		return nil, err
 	}
 	out := make([]tokenObject, len(list))
 	for i, t := range list {
-		out[i] = toToken(t, c.user)
+		out[i] = s.toToken(t, s.ownerOf(c, t))
 	}
 	return out, nil
 }
@@ -59,8 +71,8 @@ func (s *server) showToken(ctx context.Context, c call) (tokenObject, error) {
 	if err != nil {
 		return tokenObject{}, err
 	}
-	t, err := s.store.TokenByID(ctx, c.user.ID, int64(id))
-	return toToken(t, c.user), orMissing(err, "APIToken", "API token")
+	t, err := s.store.TokenByID(ctx, c.tokensOf(rights.ReadToken), int64(id))
+	return s.toToken(t, s.ownerOf(c, t)), orMissing(err, "APIToken", "API token")
 }
 
 func (s *server) deleteToken(ctx context.Context, c call) (tokenObject, error) {
@@ -68,10 +80,13 @@ func (s *server) deleteToken(ctx context.Context, c call) (tokenObject, error) {
 	if err != nil {
 		return tokenObject{}, err
 	}
-	t, err := s.store.DeleteToken(ctx, c.user.ID, int64(id))
-	out := toToken(t, c.user)
+	t, err := s.store.DeleteToken(ctx, c.tokensOf(rights.WriteToken), int64(id))
+	out := s.toToken(t, s.ownerOf(c, t))
 	out.DeletedFlag = 1
-	return out, orMissing(err, "APIToken", "API token")
+	if err != nil {
+		return out, orMissing(err, "APIToken", "API token")
+	}
+	return out, s.auditToken(ctx, c, "delete", t)
 }
 
 type tokenRequest struct {
@@ -79,6 +94,43 @@ type tokenRequest struct {
 	Notes              string  `json:"notes"`
 	ExpireInDays       *number `json:"expire_in_days"`
 	TrustedIPAddresses string  `json:"trusted_ip_addresses"`
+	// AsPersona is the number of a persona, or {"id":…}; nothing: as the session.
+	AsPersona json.RawMessage `json:"as_persona"`
+}
+
+// persona is as whom a token is to act.
+func (in tokenRequest) persona() (id int64, said bool, err error) {
+	if len(in.AsPersona) == 0 || string(in.AsPersona) == "null" {
+		return 0, false, nil
+	}
+	var n number
+	if json.Unmarshal(in.AsPersona, &n) == nil {
+		return int64(n), true, nil
+	}
+	var ref struct {
+		ID number `json:"id"`
+	}
+	if json.Unmarshal(in.AsPersona, &ref) != nil {
+		return 0, false, fault.New(fault.Invalid, "as_persona is the number of a persona")
+	}
+	return int64(ref.ID), true, nil
+}
+
+// tokenUser is as whom a new token acts. Who acts as a persona himself gives
+// away no more than that.
+func (s *server) tokenUser(c call, in tokenRequest) (store.User, error) {
+	u := c.user
+	id, said, err := in.persona()
+	if err != nil || !said {
+		return u, err
+	}
+	if u.Persona != 0 && id != u.Persona {
+		return u, fault.New(fault.Invalid, "InvalidPersonaForUser: this session acts as a persona, and so does every API token that it makes")
+	}
+	if u.Persona = id; !s.mayAct(u) {
+		return u, fault.New(fault.Invalid, "InvalidPersonaForUser: there is no persona %d for this user", id)
+	}
+	return u, nil
 }
 
 func (s *server) createToken(ctx context.Context, c call, in tokenRequest) (tokenObject, error) {
@@ -95,6 +147,10 @@ func (s *server) createToken(ctx context.Context, c call, in tokenRequest) (toke
 	if _, err := parseTrusted(in.TrustedIPAddresses); err != nil {
 		return tokenObject{}, fault.New(fault.Invalid, "trusted_ip_addresses: %w", err)
 	}
+	as, err := s.tokenUser(c, in)
+	if err != nil {
+		return tokenObject{}, err
+	}
 	have, err := s.store.Tokens(ctx, c.user.ID)
 	if err != nil {
 		return tokenObject{}, err
@@ -105,11 +161,14 @@ func (s *server) createToken(ctx context.Context, c call, in tokenRequest) (toke
 	str, now := newTokenString(), time.Now()
 	t, err := s.store.CreateToken(ctx, store.Token{
 		Hash: store.HashOf(str), UserID: c.user.ID, Name: in.Name, Notes: in.Notes, Trusted: in.TrustedIPAddresses,
-		Days: days, Created: now, Expires: now.AddDate(0, 0, days),
+		Persona: as.Persona, Days: days, Created: now, Expires: now.AddDate(0, 0, days),
 	})
-	out := toToken(t, c.user)
+	out := s.toToken(t, c.user)
 	out.TokenString = str
-	return out, err
+	if err != nil {
+		return out, err
+	}
+	return out, s.auditToken(ctx, c, "create", t)
 }
 
 type rotation struct {
@@ -132,7 +191,10 @@ func (s *server) rotateToken(ctx context.Context, c call, in rotation) (tokenObj
 	}
 	str := newTokenString()
 	t, err = s.store.RotateToken(ctx, c.user.ID, old, store.HashOf(str), now)
-	out := toToken(t, c.user)
+	out := s.toToken(t, c.user)
 	out.TokenString = str
-	return out, orMissing(err, "APIToken", "API token")
+	if err != nil {
+		return out, orMissing(err, "APIToken", "API token")
+	}
+	return out, s.auditToken(ctx, c, "rotate", t)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,11 +21,11 @@ func TestTokens(t *testing.T) {
 		str := regexp.MustCompile(`token-[0-9a-f]{64}`).FindString(w.Body.String())
 		const who = `"user":{"id":1,"name":"ann","display_name":"","domain":"","creation_time":"2001-09-09T01:46:40Z","last_login":"2001-01-01T00:00:00Z","deleted_flag":false}`
 		d.want(w, 200, `{"data":{"id":1,"name":"ci","notes":"nightly","created_time":"2000-01-01T00:00:00Z","expiration":"2000-01-31T00:00:00Z","expire_in_days":30,`+
-			`"last_used_on":"2001-01-01T00:00:00Z","trusted_ip_addresses":"",`+who+`,"deleted_flag":0,"token_string":"`+str+`"}}`)
+			`"last_used_on":"2001-01-01T00:00:00Z","trusted_ip_addresses":"",`+who+`,"persona":{"id":0},"deleted_flag":0,"token_string":"`+str+`"}}`)
 		use := func(s string) int { return d.send("GET", "/api/v2/client_count", "", "session", s).Code }
 		same(t, use(str), 200)
 		shown := `{"id":1,"name":"ci","notes":"nightly","created_time":"2000-01-01T00:00:00Z","expiration":"2000-01-31T00:00:00Z","expire_in_days":30,` +
-			`"last_used_on":"2000-01-01T00:00:00Z","trusted_ip_addresses":"",` + who + `,"deleted_flag":0}`
+			`"last_used_on":"2000-01-01T00:00:00Z","trusted_ip_addresses":"",` + who + `,"persona":{"id":0},"deleted_flag":0}`
 		d.want(d.call("GET", "/api/v2/api_tokens", ""), 200, `{"data":[`+shown+`]}`)
 		d.want(d.call("GET", "/api/v2/api_tokens/1", ""), 200, `{"data":`+shown+`}`)
 
@@ -59,14 +60,20 @@ func TestTokenExpires(t *testing.T) {
 
 func TestTokenOfAnother(t *testing.T) {
 	d := newDesk(t)
-	bob, err := d.store.CreateUser(t.Context(), store.User{Name: "bob", Password: testHash(), Created: time.Now()})
-	must(t, err)
+	bob := d.person("bob")
 	str := data[tokenObject](t, d.call("POST", "/api/v2/api_tokens", `{}`)).TokenString
 	d.session = string(d.api.sessions.start(time.Now(), bob))
 	d.want(d.call("GET", "/api/v2/api_tokens", ""), 200, `{"data":[]}`)
 	d.want(d.call("GET", "/api/v2/api_tokens/1", ""), 404, noToken)
 	d.want(d.call("DELETE", "/api/v2/api_tokens/1", ""), 404, noToken)
 	d.want(d.call("PATCH", "/api/v2/api_tokens", fmt.Sprintf(`{"token_string":%q}`, str)), 404, noToken)
+	d.ok(d.call("POST", "/api/v2/api_tokens", `{"name":"bob's"}`))
+	w := d.as(store.User{ID: 1, Name: testUser}, "GET", "/api/v2/api_tokens", "") // who may read the tokens of others
+	if all := data[[]tokenObject](t, w); len(all) != 2 || all[1].User.Name != "bob" {
+		t.Errorf("all tokens are %+v", all)
+	}
+	d.ok(d.as(store.User{ID: 1, Name: testUser}, "DELETE", "/api/v2/api_tokens/2", ""))
+	d.want(d.call("GET", "/api/v2/api_tokens/2", ""), 404, noToken)
 }
 
 func TestTokenRequests(t *testing.T) {
@@ -90,9 +97,9 @@ func TestTokenIsTrustedFrom(t *testing.T) {
 	free := data[tokenObject](t, d.call("POST", "/api/v2/api_tokens", `{}`)).TokenString
 	same(t, []int{use(own, "192.0.2.7:1"), use(own, "[::ffff:10.1.2.3]:1"), use(own, "192.0.2.8:1"), use(own, "127.0.0.1:1")}, []int{200, 200, 401, 200})
 	same(t, []int{use(free, "192.0.2.8:1")}, []int{200})
-	must(t, d.store.SetSetting(t.Context(), trustedSetting, "198.51.100.0/24"))
+	configure(d, trustedSetting, "198.51.100.0/24")
 	same(t, []int{use(free, "192.0.2.8:1"), use(free, "198.51.100.1:1"), use(own, "198.51.100.1:1")}, []int{401, 200, 401})
-	must(t, d.store.SetSetting(t.Context(), trustedSetting, "nonsense"))
+	configure(d, trustedSetting, "nonsense")
 	same(t, []int{use(free, "192.0.2.8:1"), use(free, "[::1]:1")}, []int{401, 200})
 }
 
@@ -109,4 +116,41 @@ func FuzzTrusted(f *testing.F) {
 			t.Errorf("the list %q has %v: %v; it reads as %v, %v", list, a, has, nets, err)
 		}
 	})
+}
+
+// A token that acts as a persona does so for good: nobody gets the user's own
+// rights by it.
+func TestTokenAsPersona(t *testing.T) {
+	d := newDesk(t)
+	d.person("bob")
+	for _, name := range []string{"ann", "bob"} { // personas 1 and 2
+		body := fmt.Sprintf(`{"name":"%s at night","user_list":[{"name":%q}]}`, name, name)
+		same(t, d.call("POST", "/api/v2/personas", body).Code, 200)
+	}
+	for _, as := range []string{`2`, `99`, `{"id":2}`} {
+		w := d.call("POST", "/api/v2/api_tokens", `{"as_persona":`+as+`}`)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), "InvalidPersonaForUser") {
+			t.Errorf("as persona %s: %d %s", as, w.Code, w.Body)
+		}
+	}
+	same(t, d.call("POST", "/api/v2/api_tokens", `{"as_persona":"x"}`).Code, 400)
+	for _, as := range []string{`1`, `"1"`, `{"id":1,"name":"x"}`} {
+		made := data[tokenObject](t, d.call("POST", "/api/v2/api_tokens", `{"as_persona":`+as+`}`))
+		same(t, made.Persona, nameRef{1, "ann at night"})
+		use := func(method, path, body string) int {
+			return d.send(method, path, body, "session", made.TokenString).Code
+		}
+		same(t, use("GET", "/api/v2/client_count", ""), 200)
+		same(t, use("GET", "/api/v2/users", ""), 403) // the persona has no roles
+		same(t, use("POST", "/api/v2/session/as_persona/0", `{}`), 403)
+		same(t, use("POST", "/api/v2/session/as_persona/1", `{}`), 403)
+		same(t, use("POST", "/api/v2/api_tokens", `{"as_persona":0}`), 400)
+		heir := data[tokenObject](t, d.send("POST", "/api/v2/api_tokens", `{}`, "session", made.TokenString))
+		same(t, heir.Persona.ID, int64(1))
+		turned := data[tokenObject](t, d.send("PATCH", "/api/v2/api_tokens", fmt.Sprintf(`{"token_string":%q}`, heir.TokenString), "session", made.TokenString))
+		same(t, turned.Persona.ID, int64(1))
+	}
+	same(t, d.call("DELETE", "/api/v2/personas/1", "").Code, 200)
+	last := data[[]tokenObject](t, d.call("GET", "/api/v2/api_tokens", ""))
+	same(t, last[0].Persona.ID, int64(1))
 }

@@ -105,12 +105,12 @@ func TestCell(t *testing.T) {
 		"name": "x", "size": "7", "on": "false", "open": "0", "owner/name": "ann", "owner.id": "3", "owner": "3",
 		"friends/name": "ann,", "parts/name": "a,b", "id": "9", "maker/name": "ann", "made": "2026-11-22T08:00:00Z",
 	} {
-		if got, ok := o.Cell(path, head, users); !ok || got != want {
+		if got, ok := o.Cell(path, head, users); !ok || got != want || !thing.HasPath(path) {
 			t.Errorf("%s is %q (%v), want %q", path, got, ok, want)
 		}
 	}
 	for _, path := range []string{"hidden", "nobody", "name/length", "owner/age", "parts/nobody", ""} {
-		if got, ok := o.Cell(path, head, users); ok {
+		if got, ok := o.Cell(path, head, users); ok || thing.HasPath(path) {
 			t.Errorf("%s is %q", path, got)
 		}
 	}

@@ -1,10 +1,29 @@
 package object
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
+
+// HasPath reports whether objects of the shape can have something at a path.
+func (s *Shape) HasPath(path string) bool {
+	name, rest, deeper := strings.Cut(strings.ReplaceAll(path, ".", "/"), "/")
+	i, ok := s.at[name]
+	if !ok || s.Fields[i].Secret {
+		return false
+	}
+	f := &s.Fields[i]
+	if f.Type == Nested && deeper {
+		return f.Of.HasPath(rest)
+	}
+	refers := f.Type == Reference
+	if f.Type == Head {
+		refers = slices.Contains([]string{"creator", "modifier", "creator_persona", "modifier_persona"}, f.Head)
+	}
+	return !deeper || refers && (rest == "id" || rest == "name")
+}
 
 // Cell returns what stands at a path like "user/name" or "user.name" as a
 // text, as Append writes it. A list gives the texts of its elements with

@@ -64,8 +64,7 @@ const (
 	ReadAudit
 	ExportContent
 	ImportContent
-	ReadKeys // with them machines enrol
-	WriteKeys
+	ReadKeys       // with them machines enrol
 	ReadConnectors // sign-in from elsewhere: LDAP, SAML, OIDC, SCIM
 	WriteConnectors
 	WriteTrust // zone servers, hubs, other servers
@@ -94,7 +93,7 @@ var names = map[Privilege]string{
 	ReadSubnets: "Read Subnets", WriteSubnets: "Write Subnets", ReadThrottles: "Read Throttles", WriteThrottles: "Write Throttles",
 	ReadAllowedURLs: "Read Allowed URLs", WriteAllowedURLs: "Write Allowed URLs",
 	ReadAudit: "Read Audit", ExportContent: "Export Content", ImportContent: "Import Content",
-	ReadKeys: "Read Keys", WriteKeys: "Write Keys", ReadConnectors: "Read Connectors", WriteConnectors: "Write Connectors",
+	ReadKeys: "Read Keys", ReadConnectors: "Read Connectors", WriteConnectors: "Write Connectors",
 	WriteTrust: "Write Trust",
 }
 
@@ -195,4 +194,60 @@ func (r Rights) MayAnywhere(p Privilege) bool {
 		}
 	}
 	return false
+}
+
+// Within reports whether everything that r allows, on every machine that it
+// allows it on, some of the others allow there, too. It is how nobody gives
+// away more than there is.
+func (r Rights) Within(others ...Rights) bool {
+	if slices.ContainsFunc(others, func(o Rights) bool { return o.Anything }) {
+		return true
+	}
+	if r.Anything {
+		return false
+	}
+	for _, p := range All() {
+		for _, set := range r.sets(p, others) {
+			if r.May(p, set) && !r.machinesWithin(p, set, others) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// elsewhere stands for every content set that no role names.
+const elsewhere int64 = -1
+
+// sets are the content sets between which rights may differ about p.
+func (r Rights) sets(p Privilege, others []Rights) []int64 {
+	out := []int64{elsewhere}
+	for _, o := range append([]Rights{r}, others...) {
+		for _, grants := range []map[Grant]bool{o.allowed, o.denied} {
+			for g := range grants {
+				if g.Privilege == p && g.Set != Everywhere && !slices.Contains(out, g.Set) {
+					out = append(out, g.Set)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// machinesWithin reports whether those of the others that allow p within a
+// content set reach all machines that r reaches.
+func (r Rights) machinesWithin(p Privilege, set int64, others []Rights) bool {
+	var reached []int64
+	any := false
+	for _, o := range others {
+		if !o.May(p, set) {
+			continue
+		}
+		if o.Groups == nil {
+			return true
+		}
+		any = true
+		reached = append(reached, o.Groups...)
+	}
+	return any && r.Groups != nil && !slices.ContainsFunc(r.Groups, func(id int64) bool { return !slices.Contains(reached, id) })
 }

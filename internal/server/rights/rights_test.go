@@ -1,6 +1,9 @@
 package rights
 
 import (
+	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -66,6 +69,68 @@ func TestDeny(t *testing.T) {
 	})
 }
 
+func TestWithin(t *testing.T) {
+	of := func(groups []int64, roles ...Role) Rights { return Of(roles, groups) }
+	allow := func(g ...Grant) Role { return Role{Grants: g} }
+	deny := func(g ...Grant) Role { return Role{Deny: true, Grants: g} }
+	everywhere := allow(Grant{ReadSensor, Everywhere})
+	for _, tt := range []struct {
+		name   string
+		r      Rights
+		others []Rights
+		want   bool
+	}{
+		{"nothing in nothing", of(nil), nil, true},
+		{"something in nothing", of(nil, everywhere), nil, false},
+		{"the same", of(nil, everywhere), []Rights{of(nil, everywhere)}, true},
+		{"all in an administrator", Rights{Anything: true}, []Rights{{Anything: true}}, true},
+		{"an administrator in a lot", Rights{Anything: true}, []Rights{of(nil, everywhere)}, false},
+		{"everywhere in one set", of(nil, everywhere), []Rights{of(nil, allow(Grant{ReadSensor, 1}))}, false},
+		{"everywhere in all but one set", of(nil, everywhere), []Rights{of(nil, everywhere, deny(Grant{ReadSensor, 1}))}, false},
+		{"all but one in all but one", of(nil, everywhere, deny(Grant{ReadSensor, 1})), []Rights{of(nil, everywhere, deny(Grant{ReadSensor, 1}))}, true},
+		{"one set in everywhere", of(nil, allow(Grant{ReadSensor, 1})), []Rights{of(nil, everywhere)}, true},
+		{"all machines in some", of(nil, everywhere), []Rights{of([]int64{5}, everywhere)}, false},
+		{"some machines in all", of([]int64{5}, everywhere), []Rights{of(nil, everywhere)}, true},
+		{"other machines", of([]int64{5}, everywhere), []Rights{of([]int64{6}, everywhere)}, false},
+		{"machines of both", of([]int64{5, 6}, everywhere), []Rights{of([]int64{6}, everywhere), of([]int64{5}, everywhere)}, true},
+		{"machines of who may not", of([]int64{5}, everywhere), []Rights{of([]int64{6}, everywhere), of([]int64{5})}, false},
+		{"no machines", of([]int64{}, everywhere), []Rights{of([]int64{5}, everywhere)}, true},
+	} {
+		if got := tt.r.Within(tt.others...); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// TestWithinIsMay: what is within allows nothing more, nowhere.
+func TestWithinIsMay(t *testing.T) {
+	grant := rapid.Custom(func(t *rapid.T) Grant {
+		return Grant{Privilege(rapid.Uint8Range(1, 3).Draw(t, "p")), rapid.Int64Range(0, 3).Draw(t, "set")}
+	})
+	some := rapid.Custom(func(t *rapid.T) Rights {
+		role := func(deny bool) Role { return Role{deny, rapid.SliceOfN(grant, 0, 4).Draw(t, "grants")} }
+		groups := rapid.SampledFrom([][]int64{nil, {}, {5}, {5, 6}}).Draw(t, "groups")
+		return Of([]Role{role(false), role(true)}, groups)
+	})
+	may := func(r Rights, p Privilege, set, machine int64) bool { // a machine is in the group of its number, or in none
+		return r.May(p, set) && (r.Groups == nil || slices.Contains(r.Groups, machine))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		r, a, b := some.Draw(t, "r"), some.Draw(t, "a"), some.Draw(t, "b")
+		want := true
+		for p := Privilege(1); p <= 3; p++ {
+			for set := int64(1); set <= 4; set++ { // 4: named by nobody
+				for machine := int64(4); machine <= 6; machine++ {
+					want = want && (!may(r, p, set, machine) || may(a, p, set, machine) || may(b, p, set, machine))
+				}
+			}
+		}
+		if got := r.Within(a, b); got && !want || want && !got && r.Groups == nil && a.Groups == nil && b.Groups == nil {
+			t.Fatalf("%+v within %+v and %+v: %v", r, a, b, got)
+		}
+	})
+}
+
 func TestNames(t *testing.T) {
 	seen := map[string]bool{}
 	for _, p := range All() {
@@ -76,5 +141,34 @@ func TestNames(t *testing.T) {
 	}
 	if _, ok := Parse("Fly"); ok {
 		t.Error("flying is a privilege")
+	}
+}
+
+// TestDocument: the document has every privilege, and says where it is held.
+func TestDocument(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/rights.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(text), "## Privileges\n")
+	if !ok {
+		t.Fatal("there is no section Privileges")
+	}
+	var rows []string
+	for line := range strings.Lines(table) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 && !strings.HasPrefix(cells[1], "--") && cells[1] != " privilege " {
+			rows = append(rows, strings.TrimSpace(cells[1])+": "+strings.TrimSpace(cells[2]))
+		}
+	}
+	var want []string
+	for _, p := range All() {
+		held := "everywhere"
+		if p.InSet() {
+			held = "in sets"
+		}
+		want = append(want, p.String()+": "+held)
+	}
+	if !slices.Equal(rows, want) {
+		t.Errorf("the document says %q\nwant %q", rows, want)
 	}
 }

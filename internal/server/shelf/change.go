@@ -1,7 +1,10 @@
 package shelf
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +31,7 @@ type Change struct {
 	now    time.Time
 	staged map[string]map[int64]*Record // nil: deleted
 	names  bool
+	after  []func()
 }
 
 // Change runs f. Nothing has happened if f returns an error, or if the database
@@ -38,7 +42,10 @@ func (s *Shelves) Change(ctx context.Context, by Author, f func(c *Change) error
 	c := &Change{s: s, ctx: ctx, by: by, now: time.Now().UTC().Truncate(time.Microsecond), staged: map[string]map[int64]*Record{}}
 	err := s.store.Change(ctx, func(tx *store.Change) error {
 		c.tx = tx
-		return f(c)
+		if err := f(c); err != nil || s.guard == nil {
+			return err
+		}
+		return s.guard(c)
 	})
 	if err != nil {
 		return err
@@ -46,6 +53,7 @@ func (s *Shelves) Change(ctx context.Context, by Author, f func(c *Change) error
 	s.mu.Lock()
 	for kind, records := range c.staged {
 		sh := s.shelf(kind)
+		sh.version++
 		for id, r := range records {
 			if r == nil {
 				sh.drop(id)
@@ -58,8 +66,14 @@ func (s *Shelves) Change(ctx context.Context, by Author, f func(c *Change) error
 	if c.names {
 		s.names.Add(1)
 	}
+	for _, f := range c.after {
+		f()
+	}
 	return nil
 }
+
+// After has f called when the change has happened, and not if it does not.
+func (c *Change) After(f func()) { c.after = append(c.after, f) }
 
 // Tx is the database's side of the change, for what is not on shelves.
 func (c *Change) Tx() *store.Change { return c.tx }
@@ -74,6 +88,41 @@ func (c *Change) ByID(kind string, id int64) *Record {
 	}
 	return c.s.ByID(kind, id)
 }
+
+// Author is who changes something.
+func (c *Change) Author() Author { return c.by }
+
+// All are the records of a kind as they are within the change, by number.
+func (c *Change) All(kind string) []*Record {
+	all := c.s.All(kind)
+	staged := c.staged[kind]
+	if len(staged) == 0 {
+		return all
+	}
+	out := make([]*Record, 0, len(all)+len(staged))
+	for _, r := range all {
+		if _, changed := staged[r.ID]; !changed {
+			out = append(out, r)
+		}
+	}
+	for _, r := range staged {
+		if r != nil {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Record) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// Changed are the numbers of the objects of a kind that the change has made,
+// altered or deleted.
+func (c *Change) Changed(kind string) []int64 { return slices.Sorted(maps.Keys(c.staged[kind])) }
+
+// AllBefore are the records of a kind as they were before the change.
+func (c *Change) AllBefore(kind string) []*Record { return c.s.All(kind) }
+
+// Before returns a record as it was before the change, or nil.
+func (c *Change) Before(kind string, id int64) *Record { return c.s.ByID(kind, id) }
 
 // ByName returns the record of a name as it is within the change, or nil.
 func (c *Change) ByName(kind, name string) *Record {
@@ -124,7 +173,7 @@ func (c *Change) Create(kind string, id int64, o *object.Object) (*Record, error
 		ID: id, Created: c.now, Modified: c.now,
 		CreatedBy: c.by.UserID, ModifiedBy: c.by.UserID, CreatedAs: c.by.PersonaID, ModifiedAs: c.by.PersonaID,
 	}, Kind: k}
-	if err := c.settle(r, o); err != nil {
+	if err := c.settle(r, o, nil); err != nil {
 		return nil, err
 	}
 	kept, err := c.tx.Create(c.ctx, r.row())
@@ -141,7 +190,7 @@ func (c *Change) Create(kind string, id int64, o *object.Object) (*Record, error
 func (c *Change) Update(was *Record, o *object.Object) (*Record, error) {
 	r := &Record{Header: was.Header, Kind: was.Kind}
 	r.Modified, r.ModifiedBy, r.ModifiedAs = c.now, c.by.UserID, c.by.PersonaID
-	if err := c.settle(r, o); err != nil {
+	if err := c.settle(r, o, was.Object); err != nil {
 		return nil, err
 	}
 	if err := c.tx.Update(c.ctx, r.row()); err != nil {
@@ -166,10 +215,29 @@ func (c *Change) Delete(r *Record) error {
 }
 
 // settle makes o the record's object: a copy in which every reference has been
-// found.
-func (c *Change) settle(r *Record, o *object.Object) error {
+// found. What was referred to before may be referred to still, though it is no
+// more.
+func (c *Change) settle(r *Record, o, was *object.Object) error {
+	type target struct {
+		kind string
+		id   int64
+	}
+	held := map[target]bool{}
+	if was != nil {
+		if err := was.Clone().Each(func(kind string, ref object.Ref) (object.Ref, error) {
+			held[target{kind, ref.ID}] = true
+			return ref, nil
+		}); err != nil {
+			return err
+		}
+	}
 	o = o.Clone()
-	if err := o.Each(func(kind string, ref object.Ref) (object.Ref, error) { return c.Find(kind, ref) }); err != nil {
+	if err := o.Each(func(kind string, ref object.Ref) (object.Ref, error) {
+		if ref.ID != 0 && held[target{kind, ref.ID}] {
+			return object.Ref{ID: ref.ID}, nil
+		}
+		return c.Find(kind, ref)
+	}); err != nil {
 		return err
 	}
 	if _, named := r.Kind.Shape().Field("name"); named && !r.Kind.Loose {

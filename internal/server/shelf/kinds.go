@@ -5,6 +5,9 @@ var Kinds = []Kind{
 	{Name: "content_set", Noun: "ContentSet", What: "content set"},
 	{Name: "content_set_privilege", Noun: "ContentSetPrivilege", What: "privilege"},
 	{Name: "content_set_role", Noun: "ContentSetRole", What: "role"},
+	// These three are views of what roles, users and user groups say: nothing
+	// lies on their shelves.
+	{Name: "content_set_role_privilege", Noun: "ContentSetRolePrivilege", What: "privilege of a role"},
 	{Name: "content_set_role_membership", Noun: "ContentSetRoleMembership", What: "role membership"},
 	{Name: "content_set_user_group_role_membership", Noun: "ContentSetUserGroupRoleMembership", What: "role membership of a user group"},
 	{Name: "user", Noun: "User", What: "user"},
@@ -12,9 +15,10 @@ var Kinds = []Kind{
 	{Name: "persona", Noun: "Persona", What: "persona"},
 
 	{Name: "group", Noun: "Group", What: "group"},
+	{Name: "sensor", Noun: "Sensor", What: "sensor"},
 	{Name: "saved_question", Noun: "SavedQuestion", What: "saved question"},
-	{Name: "dashboard", Noun: "Dashboard", What: "dashboard", Loose: true},
-	{Name: "dashboard_group", Noun: "DashboardGroup", What: "category", Loose: true},
+	{Name: "dashboard", Noun: "Dashboard", What: "dashboard"},
+	{Name: "dashboard_group", Noun: "DashboardGroup", What: "category"},
 
 	{Name: "package_spec", Noun: "Package", What: "package"},
 	{Name: "action", Noun: "Action", What: "action", Loose: true},
@@ -26,11 +30,14 @@ var Kinds = []Kind{
 	{Name: "system_setting", Noun: "SystemSetting", What: "setting"},
 	{Name: "local_setting", Noun: "LocalSetting", What: "local setting"},
 	{Name: "plugin_schedule", Noun: "PluginSchedule", What: "plugin schedule"},
+	{Name: "content_source", Noun: "ContentSource", What: "content"},
 	{Name: "solution", Noun: "Solution", What: "solution"},
 	{Name: "white_listed_url", Noun: "WhiteListedURL", What: "allowed URL", Loose: true},
 	{Name: "server_throttle", Noun: "ServerThrottle", What: "throttle of the server", Loose: true},
 	{Name: "site_throttle", Noun: "SiteThrottle", What: "throttle of a site", Loose: true},
 	{Name: "ldap_sync_connector", Noun: "LdapSyncConnector", What: "LDAP connector"},
+	{Name: "oidc_provider", Noun: "OIDCProvider", What: "OpenID Connect provider"},
+	{Name: "saml_provider", Noun: "SAMLProvider", What: "SAML provider"},
 	{Name: "scim_server", Noun: "SCIMServer", What: "SCIM server"},
 	{Name: "server_trust", Noun: "ServerTrust", What: "trusted server", Loose: true},
 	{Name: "zone_server", Noun: "ZoneServer", What: "zone server"},

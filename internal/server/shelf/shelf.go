@@ -67,12 +67,15 @@ type shelf struct {
 	byID   map[int64]*Record
 	byName map[string]*Record // by the folded name
 	all    []*Record          // by number; replaced when it changes
+
+	version uint64 // grows with every change
 }
 
 // Shelves are all objects. Their methods may be called from any goroutine.
 type Shelves struct {
 	store *store.Store
-	one   sync.Mutex // one change at a time; also guards lent
+	one   sync.Mutex // one change at a time; also guards lent and guard
+	guard func(*Change) error
 
 	mu      sync.RWMutex // guards the shelves
 	shelves map[string]*shelf
@@ -177,6 +180,25 @@ func (s *Shelves) All(kind string) []*Record {
 	defer s.mu.RUnlock()
 	all := s.shelf(kind).all
 	return all[:len(all):len(all)]
+}
+
+// Version is a number that grows whenever an object of one of the kinds has
+// changed.
+func (s *Shelves) Version(kinds ...string) (v uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, kind := range kinds {
+		v += s.shelf(kind).version
+	}
+	return v
+}
+
+// Guard makes f look at every change before it is kept. Nothing happens if f
+// returns an error.
+func (s *Shelves) Guard(f func(c *Change) error) {
+	s.one.Lock()
+	defer s.one.Unlock()
+	s.guard = f
 }
 
 // ByID returns a record, or nil.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,9 @@ func (p people) IDOf(name string) (int64, bool) {
 
 var ann = Author{UserID: 3, UserName: "ann", Address: "10.0.0.1"}
 
+// kinds are those that there are, but sensors, which are in a Directory here.
+var kinds = slices.DeleteFunc(slices.Clone(Kinds), func(k Kind) bool { return k.Name == "sensor" })
+
 type rig struct {
 	*testing.T
 	path string
@@ -50,7 +54,7 @@ func (r *rig) open() {
 	}
 	r.Cleanup(func() { _ = st.Close() }) // again closes may have closed it
 	r.st = st
-	if r.Shelves, err = Open(r.Context(), st, Kinds, map[string]Directory{"sensor": people{7: "OS"}}); err != nil {
+	if r.Shelves, err = Open(r.Context(), st, kinds, map[string]Directory{"sensor": people{7: "OS"}}); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -231,5 +235,67 @@ func TestReaders(t *testing.T) {
 	all.Wait()
 	if n := len(r.All("content_set")); n != 1+40-14 {
 		t.Errorf("%d are left", n)
+	}
+}
+
+// TestGuard: a guard sees all of a change, and nothing has happened if it
+// refuses.
+func TestGuard(t *testing.T) {
+	r := newRig(t)
+	r.create("content_set", `{"name":"Base"}`)
+	before := r.Version("content_set")
+	r.Guard(func(c *Change) error {
+		var names []string
+		for _, rec := range c.All("content_set") {
+			names = append(names, rec.Name)
+		}
+		if got := fmt.Sprintf("%v %v %d %s %s", names, c.Changed("content_set"), len(c.AllBefore("content_set")), c.Before("content_set", 1).Name, c.Author().UserName); got != "[Core Other] [1 2] 1 Base ann" {
+			t.Errorf("the guard sees %s", got)
+		}
+		return fault.New(fault.Denied, "no")
+	})
+	after := false
+	err := r.Change(t.Context(), ann, func(c *Change) error {
+		c.After(func() { after = true })
+		base := c.ByID("content_set", 1)
+		if _, err := c.Update(base, r.decode("content_set", `{"name":"Core"}`)); err != nil {
+			return err
+		}
+		_, err := c.Create("content_set", 0, r.decode("content_set", `{"name":"Other"}`))
+		return err
+	})
+	if fault.KindOf(err) != fault.Denied || after || r.Version("content_set") != before || len(r.All("content_set")) != 1 || r.ByID("content_set", 1).Name != "Base" {
+		t.Errorf("refused: %v; done: %v", err, after)
+	}
+	r.Guard(nil)
+	r.change(func(c *Change) error {
+		c.After(func() { after = true })
+		_, err := c.Create("content_set", 0, r.decode("content_set", `{"name":"Other"}`))
+		return err
+	})
+	if !after || r.Version("content_set") == before {
+		t.Error("a change has happened, and nobody hears of it")
+	}
+}
+
+// TestStale: what an object refers to may go, and the object can still be
+// changed.
+func TestStale(t *testing.T) {
+	r := newRig(t)
+	r.create("content_set", `{"name":"Base"}`)
+	r.create("package_spec", `{"name":"x","command":"y","content_set":{"id":1}}`)
+	r.change(func(c *Change) error { return c.Delete(c.ByID("content_set", 1)) })
+	r.change(func(c *Change) error {
+		x := c.ByID("package_spec", 1)
+		_, err := c.Update(x, x.Object.With(r.decode("package_spec", `{"command":"z"}`)))
+		return err
+	})
+	err := r.Change(t.Context(), ann, func(c *Change) error {
+		x := c.ByID("package_spec", 1)
+		_, err := c.Update(x, x.Object.With(r.decode("package_spec", `{"content_set":{"id":2}}`)))
+		return err
+	})
+	if fault.KindOf(err) != fault.Invalid {
+		t.Errorf("a reference to nothing: %v", err)
 	}
 }

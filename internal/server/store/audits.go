@@ -103,3 +103,18 @@ func scanAudit(rows *sql.Rows) (e AuditEntry, err error) {
 	e.At = when(at)
 	return e, err
 }
+
+// ForgetAudits deletes the oldest entries written before a time, at most limit
+// of them, and returns how many those were: nobody waits for a long deletion.
+func (s *Store) ForgetAudits(ctx context.Context, before time.Time, limit int) (int64, error) {
+	res, err := s.write.DB.ExecContext(ctx, `DELETE FROM audit WHERE id IN
+		(SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)`, micros(before), limit)
+	if err != nil {
+		return 0, failed(err, "audit")
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return 0, failed(err, "audit")
+	}
+	return n, nil
+}

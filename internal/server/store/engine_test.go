@@ -128,7 +128,9 @@ func testServersStartTogether(t *testing.T, e storetest.Engine) {
 func TestDerivedMigrations(t *testing.T) {
 	names, err := fs.Glob(derived{migrations()}, "*.sql")
 	must(t, err)
-	same(t, int64(len(names)), newest())
+	original, err := fs.Glob(migrations(), "*.sql")
+	must(t, err)
+	same(t, names, original)
 	for _, name := range names {
 		text, err := fs.ReadFile(derived{migrations()}, name)
 		must(t, err)

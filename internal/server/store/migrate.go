@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -153,7 +154,12 @@ func newest() int64 {
 	if err != nil {
 		panic(err) // the pattern is a constant
 	}
-	return int64(len(names)) // numbered from 1, without a gap: a test holds that
+	number, _, _ := strings.Cut(names[len(names)-1], "_")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		panic(err) // a test holds that they are numbered
+	}
+	return n
 }
 
 // version is what a database's tables are of; 0: it has none. It changes

@@ -21,6 +21,9 @@ type Question struct {
 	Issued     time.Time
 	Expires    time.Time
 	Closed     time.Time // zero while answers may come
+
+	ContextGroup int64  // of machines that it is about; 0: all
+	Scope        string // the machines that its asker could ask, in his own words; empty: all
 }
 
 type questionRow struct {
@@ -35,10 +38,17 @@ type questionRow struct {
 	Expires    int64
 	Closed     int64
 	Repeats    int64 // the number that it is known by; 0: its own
+
+	ContextGroupID int64
+	Scope          string
 }
 
 func (r questionRow) question() Question {
-	return Question{uint64(r.ID), r.Text, r.UserID, r.Plan, r.ComputerID != 0, when(r.Issued), when(r.Expires), when(r.Closed)}
+	return Question{
+		ID: uint64(r.ID), Text: r.Text, UserID: r.UserID, Plan: r.Plan, ComputerID: r.ComputerID != 0,
+		Issued: when(r.Issued), Expires: when(r.Expires), Closed: when(r.Closed),
+		ContextGroup: r.ContextGroupID, Scope: r.Scope,
+	}
 }
 
 // CreateQuestion records an asking and returns its number.
@@ -46,6 +56,7 @@ func (s *Store) CreateQuestion(ctx context.Context, q Question) (uint64, error) 
 	r := questionRow{
 		Text: legible(q.Text), UserID: q.UserID, Plan: solid(q.Plan), ComputerID: flagged(q.ComputerID),
 		Issued: micros(q.Issued), Expires: micros(q.Expires), Closed: micros(q.Closed),
+		ContextGroupID: q.ContextGroup, Scope: q.Scope,
 	}
 	if _, err := s.write.NewInsert().Model(&r).Returning("id").Exec(ctx); err != nil {
 		return 0, failed(err, "question %q", q.Text)
@@ -65,13 +76,22 @@ func (s *Store) Question(ctx context.Context, id uint64) (Question, error) {
 // Questions returns a page of the questions, newest first and without their
 // plans, and how many there are in all.
 func (s *Store) Questions(ctx context.Context, offset, limit int) ([]Question, int, error) {
-	total, err := s.read.NewSelect().Model((*questionRow)(nil)).Where("repeats = 0").Count(ctx)
+	return s.questionsWhere(ctx, "repeats = ?", 0, offset, limit)
+}
+
+// QuestionsOf is Questions of one user.
+func (s *Store) QuestionsOf(ctx context.Context, user int64, offset, limit int) ([]Question, int, error) {
+	return s.questionsWhere(ctx, "repeats = 0 AND user_id = ?", user, offset, limit)
+}
+
+func (s *Store) questionsWhere(ctx context.Context, where string, arg int64, offset, limit int) ([]Question, int, error) {
+	total, err := s.read.NewSelect().Model((*questionRow)(nil)).Where(where, arg).Count(ctx)
 	if err != nil {
 		return nil, 0, failed(err, "questions")
 	}
 	var rows []questionRow
 	if limit > 0 { // the query builder takes 0 for no limit
-		err = s.read.NewSelect().Model(&rows).ExcludeColumn("plan").Where("repeats = 0").Order("id DESC").Offset(int64(offset)).Limit(int64(limit)).Scan(ctx)
+		err = s.read.NewSelect().Model(&rows).ExcludeColumn("plan").Where(where, arg).Order("id DESC").Offset(int64(offset)).Limit(int64(limit)).Scan(ctx)
 	}
 	if err != nil {
 		return nil, 0, failed(err, "questions")

@@ -231,7 +231,7 @@ func withNext(t *testing.T, next string) (files fstest.MapFS, version int) {
 		must(t, err)
 		files[name] = &fstest.MapFile{Data: data}
 	}
-	version = len(names) + 1
+	version = int(newest()) + 1
 	files[fmt.Sprintf("%05d_next.sql", version)] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + next)}
 	return files, version
 }

@@ -25,6 +25,7 @@ type Token struct {
 	Notes    string
 	Trusted  string // addresses and networks that may use it, comma separated; empty: any
 	Days     int    // life time from creation or rotation
+	Persona  int64  // as whom its user acts; 0: as himself
 	Created  time.Time
 	Expires  time.Time
 	LastUsed time.Time // zero: never
@@ -33,28 +34,29 @@ type Token struct {
 type tokenRow struct {
 	bun.BaseModel `bun:"table:tokens"`
 
-	ID       int64 `bun:",pk,autoincrement"`
-	Hash     []byte
-	UserID   int64
-	Name     string
-	Notes    string
-	Trusted  string
-	Days     int
-	Created  int64
-	Expires  int64
-	LastUsed int64
+	ID        int64 `bun:",pk,autoincrement"`
+	Hash      []byte
+	UserID    int64
+	Name      string
+	Notes     string
+	Trusted   string
+	Days      int
+	PersonaID int64
+	Created   int64
+	Expires   int64
+	LastUsed  int64
 }
 
 func (t Token) row() tokenRow {
 	return tokenRow{
-		Hash: t.Hash[:], UserID: t.UserID, Name: legible(t.Name), Notes: legible(t.Notes), Trusted: t.Trusted, Days: t.Days,
+		Hash: t.Hash[:], UserID: t.UserID, Name: legible(t.Name), Notes: legible(t.Notes), Trusted: t.Trusted, Days: t.Days, PersonaID: t.Persona,
 		Created: micros(t.Created), Expires: micros(t.Expires), LastUsed: micros(t.LastUsed),
 	}
 }
 
 func (r tokenRow) token() Token {
 	return Token{
-		ID: r.ID, Hash: hash(r.Hash), UserID: r.UserID, Name: r.Name, Notes: r.Notes, Trusted: r.Trusted, Days: r.Days,
+		ID: r.ID, Hash: hash(r.Hash), UserID: r.UserID, Name: r.Name, Notes: r.Notes, Trusted: r.Trusted, Days: r.Days, Persona: r.PersonaID,
 		Created: when(r.Created), Expires: when(r.Expires), LastUsed: when(r.LastUsed),
 	}
 }
@@ -82,19 +84,19 @@ func (s *Store) TokenByHash(ctx context.Context, h Hash) (Token, error) {
 	return r.token(), nil
 }
 
-// TokenByID finds one of a user's tokens by number.
+// TokenByID finds one of a user's tokens by number; user 0: of anybody's.
 func (s *Store) TokenByID(ctx context.Context, user, id int64) (Token, error) {
 	var r tokenRow
-	if err := s.read.NewSelect().Model(&r).Where("user_id = ? AND id = ?", user, id).Scan(ctx); err != nil {
+	if err := s.read.NewSelect().Model(&r).Where("(user_id = ? OR ? = 0) AND id = ?", user, user, id).Scan(ctx); err != nil {
 		return Token{}, failed(err, "token %d", id)
 	}
 	return r.token(), nil
 }
 
-// Tokens returns a user's tokens, oldest first.
+// Tokens returns a user's tokens, oldest first; user 0: everybody's.
 func (s *Store) Tokens(ctx context.Context, user int64) ([]Token, error) {
 	var rows []tokenRow
-	if err := s.read.NewSelect().Model(&rows).Where("user_id = ?", user).Order("id").Scan(ctx); err != nil {
+	if err := s.read.NewSelect().Model(&rows).Where("(user_id = ? OR ? = 0)", user, user).Order("id").Scan(ctx); err != nil {
 		return nil, failed(err, "tokens")
 	}
 	return each(rows, tokenRow.token), nil
@@ -122,10 +124,11 @@ func (s *Store) RotateToken(ctx context.Context, user int64, old, fresh Hash, no
 	return r.token(), nil
 }
 
-// DeleteToken removes one of a user's tokens and returns what it was.
+// DeleteToken removes one of a user's tokens and returns what it was; user 0: one
+// of anybody's.
 func (s *Store) DeleteToken(ctx context.Context, user, id int64) (Token, error) {
 	var r tokenRow
-	err := s.write.NewDelete().Model(&r).Where("user_id = ? AND id = ?", user, id).Returning("*").Scan(ctx)
+	err := s.write.NewDelete().Model(&r).Where("(user_id = ? OR ? = 0) AND id = ?", user, user, id).Returning("*").Scan(ctx)
 	if err == nil && r.ID == 0 {
 		err = sql.ErrNoRows
 	}

@@ -16,6 +16,10 @@ type User struct {
 	Password  string // argon2id hash in PHC form
 	Created   time.Time
 	LastLogin time.Time // zero: never
+
+	// Persona is as whom the user acts just now; 0: as himself. It is not in the
+	// database.
+	Persona int64
 }
 
 type userRow struct {
@@ -30,7 +34,7 @@ type userRow struct {
 }
 
 func (r userRow) user() User {
-	return User{r.ID, r.Name, r.Password, when(r.Created), when(r.LastLogin)}
+	return User{ID: r.ID, Name: r.Name, Password: r.Password, Created: when(r.Created), LastLogin: when(r.LastLogin)}
 }
 
 // CreateUser adds a user and returns it with its ID. A name in use is a

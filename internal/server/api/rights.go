@@ -1,0 +1,45 @@
+package api
+
+import (
+	"catenary/internal/server/people"
+	"catenary/internal/server/rights"
+	"catenary/internal/server/store"
+)
+
+func identity(u store.User) people.Identity {
+	return people.Identity{User: u.ID, Persona: u.Persona}
+}
+
+// effective is what a user may do.
+func (s *server) effective(u store.User) rights.Rights {
+	r, _ := s.people.Rights(identity(u)) // nothing, of who is not there
+	return r
+}
+
+// mayAct reports whether a user is there, not locked out, and may act as his
+// persona: it is asked at every request, so that who is shut out is out at once.
+func (s *server) mayAct(u store.User) bool {
+	_, ok := s.people.Rights(identity(u))
+	return ok
+}
+
+// tokensOf is whose tokens the caller may deal with: his own, or with the
+// privilege everybody's, 0.
+func (c call) tokensOf(p rights.Privilege) int64 {
+	if c.rights.May(p, rights.Everywhere) {
+		return 0
+	}
+	return c.user.ID
+}
+
+// ownerOf is the user of a token.
+func (s *server) ownerOf(c call, t store.Token) store.User {
+	if t.UserID == c.user.ID {
+		return c.user
+	}
+	u := store.User{ID: t.UserID, LastLogin: s.logins.of(t.UserID)}
+	if r := s.shelves.ByID("user", t.UserID); r != nil {
+		u.Name, u.Created = r.Name, r.Created
+	}
+	return u
+}
