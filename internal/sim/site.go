@@ -10,10 +10,10 @@ import (
 
 // sites are the parts of a large world: the server, and each LAN. Whatever passes
 // between two of them takes its time over the WAN, so that each can be played for
-// just as long without a look at the others; and the LANs, to each of which only
-// the server has anything to say, are played beside each other. What is shared
-// stands still meanwhile, and what they send arrives in their order: the story does
-// not depend on how many processors play it.
+// just as long without a look at the others: the LANs, to each of which only the
+// server has anything to say, beside each other and beside the server. What is shared
+// stands still meanwhile, and what they send is delivered in their order afterwards:
+// the story does not depend on how many processors play it.
 type sites struct {
 	size   int           // machines of a LAN
 	wan    time.Duration // the least delay between the server and a machine
@@ -55,13 +55,19 @@ func (w *world) atOf(h *host, t time.Duration, do func()) {
 		w.at(t, do)
 	case t < w.sites.until:
 		w.fail("what happens at %v on one site is known on another, which may be at %v", t, w.sites.until)
-	case h == nil: // others may be writing to it, too
-		w.away = append(w.away, thing{moment{at: t}, do})
-	case w != w.sites.server:
+	case h != nil && w != w.sites.server:
 		w.fail("a machine of another LAN is told something past the server: %v", h)
-	default:
+	case w.sites.until == 0: // nobody is at play
 		there.at(t, do)
+	default:
+		w.away = append(w.away, parting{thing{moment{at: t}, do}, h})
 	}
+}
+
+// A parting thing is to happen on another site, where somebody else is at play.
+type parting struct {
+	thing
+	to *host // nil: the server
 }
 
 // run lets time pass on all sites, until the end.
@@ -72,10 +78,13 @@ func (s *sites) run(end time.Duration) {
 			break
 		}
 		s.until = min(from+s.wan, end+1)
-		s.server.play(s.until)
+		var server sync.WaitGroup
+		server.Go(func() { s.server.play(s.until) })
 		s.each(func(w *world) { w.play(s.until) })
+		server.Wait()
+		s.deliver(s.server)
 		for i := range s.lans {
-			s.gather(&s.lans[i])
+			s.deliver(&s.lans[i])
 		}
 	}
 	s.until = 0
@@ -136,13 +145,14 @@ func (s *sites) collect() {
 
 const (
 	lookEvery = 16 // LANs after which somebody looks how much memory is in use
-	roomMin   = 8  // one part in so many is for garbage, at least
+	roomMin   = 14 // one part in so many is for garbage, at least
 )
 
-// gather takes what a LAN has sent to the server, and the law that was broken in it.
-func (s *sites) gather(w *world) {
+// deliver brings what a site has sent to where it is to happen, and the server the
+// law that was broken there.
+func (s *sites) deliver(w *world) {
 	for _, x := range w.away {
-		s.server.at(x.at, x.do)
+		w.of(x.to).at(x.at, x.do)
 	}
 	w.away = nil
 	if s.server.err == nil {

@@ -72,7 +72,7 @@ type site struct {
 	rng     *rand.Rand
 	todo    queue
 	near    []*host       // machines of a LAN, or nil
-	away    []thing       // is to happen where the server is, and on its way there
+	away    []parting     // is to happen on other sites
 	before  [2]chain.Peer // who held the sides of a machine before the step in progress
 	slowest time.Duration // sensor
 	decoded int
