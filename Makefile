@@ -51,7 +51,7 @@ bin/staticcheck: tools/go.mod
 
 race:
 	@echo "== tests with the race detector"
-	@$(RACE) $(GO) test -vet=off -timeout 10m ./...
+	@$(RACE) $(GO) test -vet=off -timeout 15m ./...
 	@unshare --mount --net --pid --uts true 2>/dev/null && command -v ip nft nsenter >/dev/null || \
 		echo "   skipped: the laboratory, which needs root, namespaces, iproute2 and nftables"
 

@@ -51,8 +51,8 @@ func (s *loneServer) session(a demo.Announcement) *demo.Session {
 	return session
 }
 
-// killWhileWriting has several writers write until so much is acknowledged,
-// kills the server while they go on, and returns what was acknowledged.
+// killWhileWriting has several writers write until so much is acknowledged, and
+// some of each kind, kills the server while they go on, and returns what was acknowledged.
 func (s *loneServer) killWhileWriting(session *demo.Session, round, enough int) (all []written) {
 	var writers sync.WaitGroup
 	acknowledged := make(chan written)
@@ -87,10 +87,12 @@ func (s *loneServer) killWhileWriting(session *demo.Session, round, enough int) 
 		})
 	}
 	go func() { writers.Wait(); close(acknowledged) }()
+	killed, seen := false, map[string]bool{}
 	for w := range acknowledged {
-		all = append(all, w)
-		if len(all) == enough {
+		all, seen[w.route] = append(all, w), true
+		if !killed && len(all) >= enough && len(seen) == len(kinds) {
 			s.kill()
+			killed = true
 		}
 	}
 	if len(all) < enough {

@@ -95,7 +95,8 @@ func (b *labBench) up(args ...string) (*exec.Cmd, lab.Ready) {
 	}
 	var r lab.Ready
 	if err := json.NewDecoder(bufio.NewReader(out)).Decode(&r); err != nil {
-		b.Fatalf("the lab did not start: %v\n%s", err, said.String())
+		ended := cmd.Wait() // it has said all then
+		b.Fatalf("the lab did not start: %v, %v\n%s", err, ended, said.String())
 	}
 	return cmd, r
 }
