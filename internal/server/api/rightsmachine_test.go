@@ -83,7 +83,7 @@ func TestMachines(t *testing.T) {
 
 func TestHistory(t *testing.T) {
 	d := newDesk(t)
-	d.role("asks only", false, rights.AskDynamicQuestion)
+	d.role("asks only", false, rights.AskDynamicQuestion, rights.ReadSensor)
 	bob := d.person("bob", "asks only")
 	theirs := d.ask("Get Computer Name from all machines")
 	mine := data[idObject](t, d.as(bob, "POST", "/api/v2/questions", `{"query_text":"Get Operating System from all machines"}`)).ID
