@@ -256,11 +256,16 @@ func TestWaysOfRegistration(t *testing.T) {
 		t.Errorf("%d registrations over TLS while datagrams pass", got)
 	}
 
-	s.stop()
-	s = r.startServer(dir)
-	after = s.until(t, "datagram accepted", 30)
-	if after["datagram again"] == 0 {
-		t.Error("a server that has forgotten everything does not ask for it")
+	// If all have tried TLS while it was away, nobody needs to be asked: then it is
+	// tried once more.
+	const restarts = 5
+	for n := 1; n == 1 || after["datagram again"] == 0; n++ {
+		if n > restarts {
+			t.Fatal("a server that has forgotten everything does not ask for it")
+		}
+		s.stop()
+		s = r.startServer(dir)
+		after = s.until(t, "datagram accepted", 30)
 	}
 	// Those whose turn came while it was away have tried TLS once.
 	if after["tls accepted"] > 5 {
