@@ -299,6 +299,7 @@ func (s *Sweep) Same(sealed []byte) (Question, bool) {
 // Step applies one event that happened at now and returns what the host must
 // do about it.
 func (s *Sweep) Step(now time.Time, ev Event) []Effect {
+	s.expire(now) // first of all: a machine that wakes up has slept through the end of questions
 	switch ev := ev.(type) {
 	case Tick:
 		s.late = max(ev.Late, s.late-s.late/4)
@@ -323,7 +324,7 @@ func (s *Sweep) Step(now time.Time, ev Event) []Effect {
 	default:
 		panic(fmt.Sprintf("sweep: unknown event %T", ev))
 	}
-	s.expire(now)
+	s.wait(now)
 	for _, q := range s.live {
 		if s.due(now, q) {
 			s.say(now, q)
@@ -520,7 +521,6 @@ func (s *Sweep) expire(now time.Time) {
 			s.forget(i)
 		}
 	}
-	s.wait(now)
 }
 
 func (s *Sweep) emit(e Effect) { s.out = append(s.out, e) }
