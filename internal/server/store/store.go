@@ -19,7 +19,7 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"github.com/uptrace/bun/schema"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	lite "modernc.org/sqlite" // and the driver "sqlite"
 
 	"catenary/internal/fault"
 )
@@ -31,6 +31,11 @@ const (
 	// busyTimeout is how long, in milliseconds, a statement waits for another
 	// process (a backup, a shell) that holds the file.
 	busyTimeout = "5000"
+	// enterMax is how long the first connection to a file waits for another
+	// process that opens it too, and enterPause how long between two attempts:
+	// SQLite does not apply busyTimeout to the change of a new file's journal.
+	enterMax   = 5 * time.Second
+	enterPause = 10 * time.Millisecond
 	// checkMax is the size in bytes up to which Open reads the whole file for
 	// damage. It takes about a second per 256 MiB; a larger file is checked as
 	// its pages are used.
@@ -118,6 +123,9 @@ func (s *Store) check(ctx context.Context, p place) error {
 	if p.engine == postgres {
 		return suitable(ctx, s.write.DB)
 	}
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
 	info, err := os.Stat(p.path)
 	if err != nil {
 		return err
@@ -133,6 +141,22 @@ func (s *Store) check(ctx context.Context, p place) error {
 		return damage{errors.New(verdict)}
 	}
 	return nil
+}
+
+// enter makes the first connection to a file.
+func (s *Store) enter(ctx context.Context) error {
+	for end := time.Now().Add(enterMax); ; {
+		err := s.write.PingContext(ctx)
+		e, isSQLite := errors.AsType[*lite.Error](err)
+		if !isSQLite || e.Code()&codeMask != codeBusy || !time.Now().Before(end) {
+			return err
+		}
+		select {
+		case <-time.After(enterPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Name is how the database is shown to people.
