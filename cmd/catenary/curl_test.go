@@ -26,7 +26,7 @@ var placeholders = []struct{ text, form string }{
 // holds what curl prints against what stands there.
 func TestCurlSession(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("there is no curl")
+		t.Fatal("there is no curl: scripts/setup installs it")
 	}
 	in := startDemo(t, 2, 0)
 	password, err := os.ReadFile(filepath.Join(in.dir, "server", "initial-password"))

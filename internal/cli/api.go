@@ -83,7 +83,7 @@ func (d *desk) runAPI(cmd *cobra.Command, r *rawCall) error {
 		body := []byte(r.data)
 		if path, isFile := strings.CutPrefix(r.data, "@"); isFile {
 			var err error
-			if body, err = readObject(cmd, path); err != nil {
+			if body, err = readInput(cmd, path, objectFileMax); err != nil {
 				return err
 			}
 		}

@@ -46,7 +46,7 @@ func TestAskFormats(t *testing.T) {
 	p := newPlace(t).at(f)
 	const question = "Get Computer Name and Free Memory from all machines"
 
-	out, _, _ := p.run("ask", "--format", "json", question)
+	out := p.says(t, "ask", "--format", "json", question)
 	var objects []map[string]any
 	if err := json.Unmarshal([]byte(out), &objects); err != nil {
 		t.Fatalf("%v in %s", err, out)
@@ -60,7 +60,7 @@ func TestAskFormats(t *testing.T) {
 		t.Errorf("json:\n%swant\n%s", out, want)
 	}
 
-	out, _, _ = p.run("ask", "--format", "csv", question)
+	out = p.says(t, "ask", "--format", "csv", question)
 	records, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil {
 		t.Fatalf("%v in %s", err, out)
@@ -297,7 +297,7 @@ func TestAskShowsAMeterOnATerminal(t *testing.T) {
 		t.Errorf("printed\n%q", out)
 	}
 	p.vars = append(p.vars, "NO_COLOR=1")
-	if out, _, _ := p.run("ask", "Get Computer Name from all machines"); strings.Contains(out, "\x1b") {
+	if out := p.says(t, "ask", "Get Computer Name from all machines"); strings.Contains(out, "\x1b") {
 		t.Errorf("in spite of NO_COLOR: %q", out)
 	}
 }

@@ -40,7 +40,7 @@ func TestAudit(t *testing.T) {
 	if out != want || code != exitOK {
 		t.Errorf("got\n%s%s\nwant\n%s", out, errs, want)
 	}
-	if out, _, _ := p.run("audit", "types"); !strings.Contains(out, "users") {
+	if out := p.says(t, "audit", "types"); !strings.Contains(out, "users") {
 		t.Errorf("types are %s", out)
 	}
 	for _, args := range [][]string{{"audit"}, {"audit", "users", "bob"}, {"audit", "users", "--limit", "0"}} {

@@ -107,12 +107,12 @@ func TestClientChain(t *testing.T) {
 	if out != officeDrawn || errs != "" || code != exitOK {
 		t.Errorf("got\n%s%s\nwant\n%s", out, errs, officeDrawn)
 	}
-	out, _, _ = p.run("client", "chain", "10.1.7.99", "--all")
+	out = p.says(t, "client", "chain", "10.1.7.99", "--all")
 	if n := strings.Count(out, "pc-"); n != 43+2 || strings.Contains(out, "⋮") || strings.Contains(out, "10.9.0") {
 		t.Errorf("%d clients in\n%s", n, out)
 	}
 	p.width = 40
-	out, _, _ = p.run("client", "chain")
+	out = p.says(t, "client", "chain")
 	for line := range strings.Lines(out) {
 		if ansi.StringWidth(strings.TrimSpace(line)) > 40 {
 			t.Errorf("too wide: %s", line)
@@ -129,7 +129,7 @@ func TestClientChainOfNobody(t *testing.T) {
 	if _, errs, code := p.run("client", "chain", "10.1.7.0/24"); errs != "catenary: no client is registered in 10.1.7.0/24; `catenary client list` names them\n" || code != exitFailed {
 		t.Errorf("%q, code %d", errs, code)
 	}
-	if out, _, _ := p.run("client", "chain", "--json"); out != "[]\n" {
+	if out := p.says(t, "client", "chain", "--json"); out != "[]\n" {
 		t.Errorf("%q", out)
 	}
 	for args, says := range map[string]string{"office": `"office" is neither a network`, "10.1.7.0/24 10.1.8.0/24": "takes at most one LAN, but got 2"} {
@@ -155,17 +155,17 @@ func TestClientChainOfMany(t *testing.T) {
 	}
 	f.status[5]["forward"] = side("")
 	p := newPlace(t).at(f)
-	out, errs, _ := p.run("client", "chain")
+	out, errs, code := p.run("client", "chain")
 	want := `LAN           Clients  Chains  Leaders  Gaps  Slow  Unsure  Passed  Offline  Blocked  Isolated
 10.1.0.0/24         2       1        2     0     0       0       0        0        0         0
 10.1.1.0/24         2       1        2     0     0       0       0        0        0         0
 10.1.2.0/24         2       1        1     0     0       0       0        0        0         0
 `
 	if !strings.HasPrefix(out, want) || !strings.HasSuffix(out, "\nisolated            7       0        0     0     0       0       0        0        0         7\n") ||
-		strings.Count(out, "\n") != drawnMax+3 || errs != "`catenary client chain LAN` draws one\n" {
-		t.Errorf("%s%s", out, errs)
+		strings.Count(out, "\n") != drawnMax+3 || code != exitOK || errs != "`catenary client chain LAN` draws one\n" {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
-	if out, _, _ := p.run("client", "chain", "10.1.0.0/16"); strings.Count(out, "┌") != drawnMax+1 {
+	if out := p.says(t, "client", "chain", "10.1.0.0/16"); strings.Count(out, "┌") != drawnMax+1 {
 		t.Errorf("LANs that are asked for are not drawn:\n%s", out)
 	}
 }
@@ -278,8 +278,8 @@ func TestDrawingIsWhole(t *testing.T) {
 				t.Fatalf("%q is wider than %d", line, width)
 			}
 			if m := moreLine.FindStringSubmatch(line); m != nil {
-				k, _ := strconv.Atoi(m[1])
-				if next += k; k < foldMin || m[2] != all[next-1].Address {
+				k, err := strconv.Atoi(m[1])
+				if next += k; err != nil || k < foldMin || m[2] != all[next-1].Address {
 					t.Fatalf("%q, but the %dth is %s", line, next, all[next-1].Address)
 				}
 			} else if i := strings.Index(line, "10.0.0."); i > 0 && i < 10 {

@@ -62,14 +62,14 @@ x              10.2.0.1   never                        Normal        Normal     
 	if out != want || code != exitOK {
 		t.Errorf("got\n%s%s\nwant\n%s", out, errs, want)
 	}
-	out, _, _ = p.run("client", "list", "--wide", "--lan", "10.0.0.0/8", "--blocked")
+	out = p.says(t, "client", "list", "--wide", "--lan", "10.0.0.0/8", "--blocked")
 	want = `Computer Name  Computer ID  Address    LAN          Version  Last Registration  Leader   Backward Peer  Forward Peer  Backward Link  Sends   Receives  Status
 c                       11  10.1.7.10  10.1.7.0/24  1.0.0    3 minutes ago      forward  b                            open           Normal  Normal    Leader, Blocked, Slow Link Behind
 `
 	if out != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
-	out, _, _ = p.run("client", "list", "--format", "json", "--lan", "10.1.8.77")
+	out = p.says(t, "client", "list", "--format", "json", "--lan", "10.1.8.77")
 	want = `[
   {"Computer Name": "server", "Computer ID": 12, "Address": "10.1.8.1", "LAN": "10.1.8.0/24", "Version": "1.0.0", "Last Registration": "2026-11-22T12:00:00Z", "Leader": "both", "Backward Peer": "", "Forward Peer": "", "Backward Link": "", "Sends": "Normal", "Receives": "Normal", "Status": "Leader, Registration Error"}
 ]

@@ -288,7 +288,7 @@ overwrite, copy, ignore, merge, or disable (overwrite, and let it do nothing).`,
 			if !slices.Contains(conflictOptions, conflicts) {
 				return UsageError(cmd, fmt.Errorf("--conflicts %q: write one of %s", conflicts, strings.Join(conflictOptions, ", ")))
 			}
-			text, err := readObject(cmd, args[0])
+			text, err := readInput(cmd, args[0], objectFileMax)
 			if err != nil {
 				return err
 			}

@@ -176,7 +176,7 @@ func TestContent(t *testing.T) {
 	if code != exitOK || sorted(got) != sorted(new3) {
 		t.Fatalf("apply: %q %q, code %d", got, errs, code)
 	}
-	if got, errs, _ := p.run("content", "apply", dir); got != "" || errs != "Applied: 0 new, 0 changed, 0 deleted, 0 kept as changed here, 3 the same.\n" {
+	if got, errs, code := p.run("content", "apply", dir); code != exitOK || got != "" || errs != "Applied: 0 new, 0 changed, 0 deleted, 0 kept as changed here, 3 the same.\n" {
 		t.Errorf("again: %q %q", got, errs)
 	}
 	if got, errs, code := p.run("content", "export", out); code != exitOK || got != "" || errs != "Wrote 3 objects to "+out+".\n" {
@@ -202,7 +202,7 @@ func TestContent(t *testing.T) {
 	if _, errs, code := p.run("content", "import", exported, "--conflicts", "fight"); code != exitUsage || !strings.Contains(errs, "write one of error, overwrite") {
 		t.Errorf("an option that there is not: %q, code %d", errs, code)
 	}
-	if got, _, _ := p.run("content", "list"); !strings.Contains(got, "Desk") || !strings.Contains(got, "ann") {
+	if got := p.says(t, "content", "list"); !strings.Contains(got, "Desk") || !strings.Contains(got, "ann") {
 		t.Errorf("list: %q", got)
 	}
 }

@@ -85,6 +85,16 @@ func (p *place) run(args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), code
 }
 
+// says runs a command line that must succeed, and returns what it printed.
+func (p *place) says(t *testing.T, args ...string) string {
+	t.Helper()
+	out, errs, code := p.run(args...)
+	if code != exitOK {
+		t.Fatalf("catenary %s: exit code %d: %s", strings.Join(args, " "), code, errs)
+	}
+	return out
+}
+
 // newRoot is the part of the main program that the commands rely on.
 func newRoot(cmds []*cobra.Command) *cobra.Command {
 	root := &cobra.Command{Use: "catenary", SilenceErrors: true, SilenceUsage: true}

@@ -79,10 +79,7 @@ func (d *desk) writeFindings(cmd *cobra.Command, a accountObject) error {
 }
 
 func (d *desk) questionFindings(f *flags) *cobra.Command {
-	var how format
-	var asJSON bool
-	var limit int
-	cmd := &cobra.Command{
+	return newest(d, f, &cobra.Command{
 		Use:   "findings",
 		Short: "List the signs that answers were tampered with on their way",
 		Long: `Findings lists what audits and broken seals have shown of all questions that the
@@ -91,30 +88,7 @@ tampered with it, but need not. What each kind means, and which have an honest
 cause, is in docs/trust.md.`,
 		Example: `  catenary question findings
   catenary question findings --json | jq -r '.[] | .["Passed On By"]'`,
-		Args: words(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 || limit > questionsMax {
-				return UsageError(cmd, fmt.Errorf("--limit %d is not between 1 and %d", limit, questionsMax))
-			}
-			if asJSON {
-				how = formatJSON
-			}
-			c, err := d.connect(f)
-			if err != nil {
-				return err
-			}
-			list, err := c.findings(cmd.Context(), limit)
-			if err != nil {
-				return err
-			}
-			return d.print(cmd, how, findingGrid(list, d.now(), how == formatTable))
-		},
-		ValidArgsFunction: cobra.NoFileCompletions,
-	}
-	how.bind(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as --format json")
-	cmd.Flags().IntVar(&limit, "limit", questionsShown, "how `many` findings, the newest first")
-	return cmd
+	}, "findings", (*client).findings, findingGrid)
 }
 
 // findingGrid lists findings. relative says times as a person would.

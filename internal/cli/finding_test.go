@@ -46,7 +46,7 @@ of the future                                        10.1.7.0/24              db
 	if rest != want || code != exitOK {
 		t.Errorf("got\n%s%s\nwant\n%s", rest, errs, want)
 	}
-	if out, _, _ := p.run("question", "show", "1"); strings.Contains(out, "signs") {
+	if out := p.says(t, "question", "show", "1"); strings.Contains(out, "signs") {
 		t.Errorf("nothing was found, and it says\n%s", out)
 	}
 }
@@ -67,7 +67,7 @@ func TestQuestionFindings(t *testing.T) {
 	if out != want || code != exitOK {
 		t.Errorf("got\n%s%s\nwant\n%s", out, errs, want)
 	}
-	out, _, _ = p.run("question", "findings", "--json", "--limit", "1")
+	out = p.says(t, "question", "findings", "--json", "--limit", "1")
 	want = `[
   {"Question": 3, "Kind": "missing_row", "LAN": "10.1.7.0/24", "Answers Of": "web-17", "Passed On By": ["\u001b[2Jdb", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"], "Times": 2, "Last": "2026-11-22T11:58:00Z"}
 ]

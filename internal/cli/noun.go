@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 
@@ -433,7 +431,7 @@ func (o *objectDraft) read(cmd *cobra.Command) (json.RawMessage, error) {
 	}
 	whole := map[string]any{}
 	if o.file != "" {
-		text, err := readObject(cmd, o.file)
+		text, err := readInput(cmd, o.file, objectFileMax)
 		if err != nil {
 			return nil, err
 		}
@@ -449,23 +447,6 @@ func (o *objectDraft) read(cmd *cobra.Command) (json.RawMessage, error) {
 		}
 	}
 	return json.Marshal(whole)
-}
-
-func readObject(cmd *cobra.Command, path string) ([]byte, error) {
-	in := cmd.InOrStdin()
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "%w", err)
-		}
-		defer file.Close()
-		in = file
-	}
-	data, err := io.ReadAll(io.LimitReader(in, objectFileMax+1))
-	if err == nil && len(data) > objectFileMax {
-		err = fault.New(fault.Invalid, "%s is larger than %d bytes", path, objectFileMax)
-	}
-	return data, err
 }
 
 // setMember puts what "a.b=text" or "a.b:=JSON" says into an object.

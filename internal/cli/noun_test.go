@@ -154,10 +154,10 @@ func TestNounWithoutNames(t *testing.T) {
 			t.Errorf("%s: %q, code %d", name, errs, code)
 		}
 	}
-	if out, _, _ := p.run("gadget", "list"); strings.Contains(out, "4") {
+	if out := p.says(t, "gadget", "list"); strings.Contains(out, "4") {
 		t.Errorf("a hidden one is listed: %q", out)
 	}
-	if out, _, _ := p.run("gadget", "list", "--hidden"); !strings.Contains(out, "4") {
+	if out := p.says(t, "gadget", "list", "--hidden"); !strings.Contains(out, "4") {
 		t.Errorf("the hidden one is not listed: %q", out)
 	}
 }
@@ -215,7 +215,7 @@ func TestAPICommand(t *testing.T) {
 		}
 	}
 	f.objects["things"] = append(f.objects["things"], map[string]any{"id": 3, "hidden_flag": true})
-	out, _, _ := p.run("api", "things", "--options", `{"include_hidden_flag":1}`, "--raw")
+	out := p.says(t, "api", "things", "--options", `{"include_hidden_flag":1}`, "--raw")
 	var list struct{ Data []any }
 	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list.Data) != 4 {
 		t.Errorf("with options: %s", out)

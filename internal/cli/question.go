@@ -104,37 +104,43 @@ func (d *desk) question() *cobra.Command {
 }
 
 func (d *desk) questionList(f *flags) *cobra.Command {
-	var how format
-	var asJSON bool
-	var limit int
-	cmd := &cobra.Command{
+	return newest(d, f, &cobra.Command{
 		Use:   "list",
 		Short: "List the newest questions",
 		Example: `  catenary question list
   catenary question list --limit 500 --json | jq -r '.[] | select(.By == "ada") | .Question'`,
-		Args: words(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 || limit > questionsMax {
-				return UsageError(cmd, fmt.Errorf("--limit %d is not between 1 and %d", limit, questionsMax))
-			}
-			if asJSON {
-				how = formatJSON
-			}
-			c, err := d.connect(f)
-			if err != nil {
-				return err
-			}
-			list, err := c.questions(cmd.Context(), limit)
-			if err != nil {
-				return err
-			}
-			return d.print(cmd, how, questionGrid(list, d.now(), how == formatTable))
-		},
-		ValidArgsFunction: cobra.NoFileCompletions,
+	}, "questions", (*client).questions, questionGrid)
+}
+
+// newest completes a command that lists the newest of something. show says
+// times as a person would if relative.
+func newest[T any](d *desk, f *flags, cmd *cobra.Command, what string,
+	fetch func(c *client, ctx context.Context, limit int) ([]T, error), show func(list []T, now time.Time, relative bool) grid) *cobra.Command {
+	var how format
+	var asJSON bool
+	var limit int
+	cmd.Args = words(0, 0, "no arguments")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if limit < 1 || limit > questionsMax {
+			return UsageError(cmd, fmt.Errorf("--limit %d is not between 1 and %d", limit, questionsMax))
+		}
+		if asJSON {
+			how = formatJSON
+		}
+		c, err := d.connect(f)
+		if err != nil {
+			return err
+		}
+		list, err := fetch(c, cmd.Context(), limit)
+		if err != nil {
+			return err
+		}
+		return d.print(cmd, how, show(list, d.now(), how == formatTable))
 	}
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	how.bind(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as --format json")
-	cmd.Flags().IntVar(&limit, "limit", questionsShown, "how `many` questions, the newest first")
+	cmd.Flags().IntVar(&limit, "limit", questionsShown, "how `many` "+what+", the newest first")
 	return cmd
 }
 

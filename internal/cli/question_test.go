@@ -113,7 +113,7 @@ delta           4000000000  10.1.7.0/24  off, or found dead by its neighbours
 	if out != want || code != exitOK {
 		t.Errorf("got\n%s%s\nwant\n%s", out, errs, want)
 	}
-	out, _, _ = p.run("question", "show", "2")
+	out = p.says(t, "question", "show", "2")
 	want = `Question 2: Get Free Memory from all machines with Computer Name contains \x1b[2J
   asked   2 minutes ago by ada
   state   complete; who comes late may answer for another 8 minutes
@@ -138,7 +138,7 @@ gamma           4000000000  10.1.7.0/24  future
 		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
 	f.sleep("alpha", "delta")
-	if out, _, _ := p.run("question", "show", "2"); !strings.Contains(out, "  state   open for another 8 minutes\n  answer  2 of 3 machines") {
+	if out := p.says(t, "question", "show", "2"); !strings.Contains(out, "  state   open for another 8 minutes\n  answer  2 of 3 machines") {
 		t.Errorf("got\n%s", out)
 	}
 	for args, says := range map[string]string{
@@ -186,7 +186,7 @@ func TestQuestionList(t *testing.T) {
 	if out != want || code != exitOK {
 		t.Errorf("got\n%s%s\nwant\n%s", out, errs, want)
 	}
-	out, _, _ = p.run("question", "list", "--json", "--limit", "1")
+	out = p.says(t, "question", "list", "--json", "--limit", "1")
 	want = `[
   {"ID": 3, "Asked": "2026-11-22T11:59:50Z", "By": "ada", "State": "open", "Question": "Get number of machines"}
 ]

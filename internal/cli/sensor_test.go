@@ -25,7 +25,7 @@ Uptime Days    Hardware              NumericInteger  the client                 
 	if out != want || code != exitOK {
 		t.Errorf("got\n%s%s\nwant\n%s", out, errs, want)
 	}
-	out, _, _ = p.run("sensor", "list", "--filter", "HARDware", "--format", "csv")
+	out = p.says(t, "sensor", "list", "--filter", "HARDware", "--format", "csv")
 	if want := "Name,Category,Parameters,Columns,Computed By,Max Age\r\nFree Memory,Hardware,,DataSize,the client,1m\r\nUptime Days,Hardware,,NumericInteger,the client,10m\r\n"; out != want {
 		t.Errorf("got %q, want %q", out, want)
 	}
@@ -58,7 +58,7 @@ ls \x1b[2J
 	if out != want || code != exitOK {
 		t.Errorf("got\n%s%s\nwant\n%s", out, errs, want)
 	}
-	out, _, _ = p.run("sensor", "show", "--json", "Open / Files")
+	out = p.says(t, "sensor", "show", "--json", "Open / Files")
 	if !strings.HasPrefix(out, "{\n  \"name\": \"Open / Files\",\n  \"description\": \"Files that are\\u001b[1m open\",") {
 		t.Errorf("got %s", out)
 	}
@@ -157,7 +157,7 @@ func TestSensorMode(t *testing.T) {
 		if got := f.sensors[len(f.sensors)-1]; got.Mode != want {
 			t.Errorf("%s: the server got %+v", mode, got)
 		}
-		out, _, _ := p.run("sensor", "show", "My "+mode)
+		out := p.says(t, "sensor", "show", "My "+mode)
 		if shown := strings.Contains(out, "Answers travel  "+mode+"\n"); shown != (want != "") {
 			t.Errorf("%s: shows\n%s", mode, out)
 		}

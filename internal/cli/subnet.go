@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 
@@ -246,7 +245,7 @@ that begin with # or ; say nothing. If any line is wrong, nothing is changed.`,
 			if err != nil {
 				return err
 			}
-			data, err := readSubnets(cmd, args[0])
+			data, err := readInput(cmd, args[0], subnetFileMax)
 			if err != nil {
 				return err
 			}
@@ -272,23 +271,6 @@ that begin with # or ; say nothing. If any line is wrong, nothing is changed.`,
 	k.bind(cmd, "which `kind` to replace")
 	cmd.Flags().BoolVar(&check, "check", false, "change nothing, only say what would be changed, or which line is wrong")
 	return cmd
-}
-
-func readSubnets(cmd *cobra.Command, path string) ([]byte, error) {
-	in := cmd.InOrStdin()
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "%w", err)
-		}
-		defer file.Close()
-		in = file
-	}
-	data, err := io.ReadAll(io.LimitReader(in, subnetFileMax+1))
-	if err == nil && len(data) > subnetFileMax {
-		err = fault.New(fault.Invalid, "%s is larger than %d bytes", path, subnetFileMax)
-	}
-	return data, err
 }
 
 func (d *desk) subnetPrint(f *flags) *cobra.Command {

@@ -111,7 +111,7 @@ intentional  203.0.113.7      London
 	if out != want || code != exitOK {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
 	}
-	out, _, _ = p.run("subnet", "list", "--kind", "intentional", "--format", "json")
+	out = p.says(t, "subnet", "list", "--kind", "intentional", "--format", "json")
 	if want := `"Networks": ["203.0.113.7", "198.51.100.0/28"]`; !strings.Contains(out, want) {
 		t.Errorf("got %s, want it to have %s", out, want)
 	}
@@ -148,7 +148,7 @@ func TestSubnetSet(t *testing.T) {
 	if _, errs, code = p.run("subnet", "set", "--kind", "isolated", "-"); code != exitOK || len(f.subnets[boundary.Isolated]) != 1 {
 		t.Errorf("from standard input: %q, code %d", errs, code)
 	}
-	out, _, _ := p.run("subnet", "print", "--kind", "separated")
+	out := p.says(t, "subnet", "print", "--kind", "separated")
 	if want := "10.1.0.0/16 \\x1b[1mLondon\n10.2.0.0/16\n"; out != want {
 		t.Errorf("printed %q, want %q", out, want)
 	}
@@ -173,7 +173,7 @@ func TestSubnetSet(t *testing.T) {
 
 func TestSubnetMaskAndFind(t *testing.T) {
 	p := newPlace(t).at(newFleet(t))
-	out, _, _ := p.run("subnet", "mask")
+	out := p.says(t, "subnet", "mask")
 	if want := "IPv4  IPv6  Carrier-grade NAT\n  24    64  no peers\n"; out != want {
 		t.Errorf("got %q, want %q", out, want)
 	}
@@ -181,15 +181,15 @@ func TestSubnetMaskAndFind(t *testing.T) {
 	if want := "IPv4  IPv6  Carrier-grade NAT\n  22    64  peers\n"; out != want || code != exitOK {
 		t.Errorf("got %q, want %q", out, want)
 	}
-	out, _, _ = p.run("subnet", "mask", "--ipv6", "0", "--carrier-nat=false")
+	out = p.says(t, "subnet", "mask", "--ipv6", "0", "--carrier-nat=false")
 	if want := "IPv4  IPv6  Carrier-grade NAT\n  22     0  no peers\n"; out != want {
 		t.Errorf("got %q, want %q", out, want)
 	}
-	out, _, _ = p.run("subnet", "find", "10.1.2.3")
+	out = p.says(t, "subnet", "find", "10.1.2.3")
 	if want := "LAN          Peers              Because Of\n10.1.2.3/32  others of the LAN  address mask\n"; out != want {
 		t.Errorf("got %q, want %q", out, want)
 	}
-	out, _, _ = p.run("subnet", "find", "2001:db8::1", "--reported", "10.0.0.1")
+	out = p.says(t, "subnet", "find", "2001:db8::1", "--reported", "10.0.0.1")
 	if want := "LAN             Peers  Because Of\n2001:db8::1/32  none   address mask\n"; out != want {
 		t.Errorf("got %q, want %q", out, want)
 	}

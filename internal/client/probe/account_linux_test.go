@@ -25,7 +25,7 @@ func TestAccountsAreWhatGetentSays(t *testing.T) {
 // TestPasswordsAreWhatPasswdSays: P, L and NP are how passwd calls the states.
 func TestPasswordsAreWhatPasswdSays(t *testing.T) {
 	if _, err := newProbe().Run(t.Context(), "Password Status", nil); fault.KindOf(err) == fault.Denied {
-		t.Skip("only root may read /etc/shadow")
+		t.Skip("needs root: nobody else may read /etc/shadow")
 	}
 	compareAll(t, newProbe(), []comparison{
 		{"Password Status", nil, []int{0, 1, 4}, shell(`passwd -S -a | awk '{ s = "Locked"; if ($2 == "P") s = "Set"; if ($2 == "NP") s = "None"; print $1 "|" s "|" ($5 < 0 ? "" : $5) }'`)},
