@@ -139,13 +139,6 @@ func measure(ctx context.Context, address string, n size) (out []timing, err err
 		return nil, err
 	}
 	defer s.Close()
-	u, err := s.CreateUser(ctx, store.User{Name: "bench"})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.CreateToken(ctx, store.Token{Hash: store.HashOf("t"), UserID: u.ID}); err != nil {
-		return nil, err
-	}
 	for _, d := range append(writes(s, n), reads(s, n)...) {
 		t := timing{what: d.what}
 		for i := range d.times {
@@ -211,10 +204,6 @@ func writes(s *store.Store, n size) []deed {
 func reads(s *store.Store, n size) []deed {
 	var never time.Time
 	return []deed{
-		{"an API token by its hash", 2000, func(ctx context.Context, _ int) error {
-			_, err := s.TokenByHash(ctx, store.HashOf("t"))
-			return err
-		}},
 		{"a question by its number", 2000, func(ctx context.Context, i int) error {
 			_, err := s.Question(ctx, uint64(i%n.questions+1))
 			return err

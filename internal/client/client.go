@@ -143,6 +143,10 @@ var (
 	errReset = errors.New("the machine is enrolled anew")
 )
 
+// native returns the catalogue of native sensors, which never changes: all
+// clients of one process share it.
+var native = sync.OnceValues(func() (*sensor.Catalogue, error) { return sensor.NewCatalogue(sensor.Builtin()) })
+
 // New opens the client's state and its listening socket.
 func New(cfg Config, log *slog.Logger) (*Client, error) {
 	ca, err := cfg.Init.Authority()
@@ -153,7 +157,7 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	catalogue, err := sensor.NewCatalogue(sensor.Builtin())
+	catalogue, err := native()
 	if err != nil {
 		return nil, err
 	}
