@@ -48,10 +48,11 @@ const imports = `
 	! box      : answer seal
 	! node     : chain sweep wire answer box endpoint seal
 
+	  keyfile      :
 	  link         : wire endpoint
 	  client/probe : sensor value fault
 	  client/exec  : sensor fault
-	  client       : node chain wire link plan sensor answer seal trust endpoint client/probe client/exec
+	  client       : node chain wire link plan sensor answer seal trust endpoint keyfile client/probe client/exec
 
 	! server/roster   : boundary endpoint answer
 	! server/tally    : answer
@@ -62,6 +63,8 @@ const imports = `
 	! server/rights   :
 	! server/reissue  :
 	  server/depot    : fault
+	  server/certificate : keyfile fault
+	  server/fetch    : server/depot fault
 	! server/resultset : question plan sensor expr answer value fault
 	  server/shelf    : server/object server/store value fault
 	  server/sensors  : server/object server/shelf server/store sensor answer value fault
@@ -70,8 +73,8 @@ const imports = `
 	  server/people   : server/object server/rights server/shelf server/store fault
 	  server/signin   : fault
 	  server/signin/signintest :
-	  server/api      : content server/setting server/sensors server/depot server/reissue server/signin server/resultset server/object server/shelf server/rights server/people filter question plan sensor value expr answer boundary endpoint fault server/store server/tally
-	  server          : server/setting server/sensors server/resultset server/object server/shelf server/people server/dispatch server/roster server/tally server/store wire box link plan question sensor answer boundary seal trust endpoint fault
+	  server/api      : content server/certificate server/setting server/sensors server/depot server/fetch server/reissue server/signin server/resultset server/object server/shelf server/rights server/people filter question plan sensor value expr answer boundary endpoint fault server/store server/tally
+	  server          : server/setting server/sensors server/resultset server/object server/shelf server/people server/dispatch server/roster server/tally server/store wire box link plan question sensor answer boundary seal trust endpoint keyfile fault
 
 	  sim  : node chain sweep wire answer boundary box endpoint seal server/dispatch server/roster server/tally
 	  cli  : content value sensor answer boundary fault

@@ -49,12 +49,13 @@ A PostgreSQL is named by postgres://user@host:port/name, with the parameters of
 libpq. Leave the password out and put it into ~/.pgpass or $PGPASSWORD; nobody
 then sees it in a list of processes, and no command shows it.
 
-The keys in the data folder are not in the database: back them up, too.`,
+The keys in the data folder are not in the database: back them up, too. One of
+them, keys/database.key, opens what is encrypted in the database.`,
 		Example: `  catenary db status
   catenary db backup /backup/catenary-$(date +%F).backup
   catenary db copy --from /var/lib/catenary/catenary.db --to postgres://catenary@db.example.org/catenary`,
 	}
-	cmd.AddCommand(dbStatusCommand(), dbMigrateCommand(), dbBackupCommand(), dbRestoreCommand(), dbCopyCommand())
+	cmd.AddCommand(dbStatusCommand(), dbMigrateCommand(), dbBackupCommand(), dbRestoreCommand(), dbCopyCommand(), dbSecretsCommand(), dbRekeyCommand())
 	cli.Group(cmd)
 	return cmd
 }
@@ -151,21 +152,32 @@ func dbBackupCommand() *cobra.Command {
 		Short: "Write everything in the database to a file, while the server runs",
 		Long: `Write everything in the database, as of one moment, to a file ("-": to standard
 output). The server may go on running. The file fits either kind of database. It
-holds hashes of passwords and tokens: keep it secret.
+holds hashes of passwords and tokens: keep it secret. Passwords that the server
+says to others are in it as in the database: encrypted with keys/database.key.
 
-The keys in the data folder are not in it: back them up, too. Without them no
-client would know the server again.`,
+The keys in the data folder are not in it: back them up, too, and best elsewhere.
+Without them no client would know the server again, and nobody could open what is
+encrypted.`,
 		Example: `  catenary db backup /backup/catenary-$(date +%F).backup
   catenary db backup - | ssh backup@example.org 'cat > catenary.backup'`,
 		Args: oneWord("the file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, address, progress := cmd.Context(), databaseAddress(cfg), newRowMeter(cmd.ErrOrStderr())
+			var c store.Contents
+			var err error
 			if args[0] == "-" {
-				c, err := store.Backup(ctx, address, cmd.OutOrStdout(), progress.show)
-				return progress.end("backed up", c, err)
+				c, err = store.Backup(ctx, address, cmd.OutOrStdout(), progress.show)
+			} else {
+				c, err = backupTo(ctx, address, args[0], progress.show)
 			}
-			c, err := backupTo(ctx, address, args[0], progress.show)
-			return progress.end("backed up", c, err)
+			if err := progress.end("backed up", c, err); err != nil {
+				return err
+			}
+			v, err := lookAtSecrets(ctx, address, cfg.DatabaseKeyPath())
+			if err != nil || v.keyName == "" {
+				return err
+			}
+			return v.say(cmd.ErrOrStderr())
 		},
 	}
 	databaseFlags(cmd.Flags(), &cfg)
@@ -203,7 +215,10 @@ func dbRestoreCommand() *cobra.Command {
 		Short: "Fill an empty database from a backup",
 		Long: `Fill an empty database from a backup ("-": from standard input), of whichever
 kind the backed-up database was. Either everything is restored or nothing. A
-database with anything in it is refused: move it away first, or make a new one.`,
+database with anything in it is refused: move it away first, or make a new one.
+
+Put the key file that goes with the backup into the data folder, too
+(keys/database.key); what has to be entered again without it is said.`,
 		Example: `  mv /var/lib/catenary/catenary.db /var/lib/catenary/catenary.db.old
   catenary db restore /backup/catenary-2026-11-22.backup
   createdb -O catenary -E UTF8 -T template0 catenary2
@@ -221,7 +236,14 @@ database with anything in it is refused: move it away first, or make a new one.`
 			}
 			address := databaseAddress(cfg)
 			c, err := store.Restore(cmd.Context(), in, address, progress.show)
-			return finish(cmd.Context(), address, progress, "restored", c, err)
+			if err := finish(cmd.Context(), address, progress, "restored", c, err); err != nil {
+				return err
+			}
+			v, err := lookAtSecrets(cmd.Context(), address, cfg.DatabaseKeyPath())
+			if err != nil || v.keyName == "" {
+				return err
+			}
+			return v.say(cmd.ErrOrStderr())
 		},
 	}
 	databaseFlags(cmd.Flags(), &cfg)
@@ -238,7 +260,8 @@ Either everything is copied, with all numbers, or nothing; the first database
 stays as it is. The second one must be empty.
 
 Stop the server first: what it writes during the copy would stay behind. Then
-start it with the new --database and the same --data-dir.`,
+start it with the new --database and the same --data-dir, which has the key of
+what is encrypted.`,
 		Example: `  systemctl stop catenary
   createdb -O catenary -E UTF8 -T template0 catenary
   catenary db copy --from /var/lib/catenary/catenary.db --to postgres://catenary@db.example.org/catenary

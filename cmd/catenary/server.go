@@ -22,6 +22,7 @@ import (
 	"catenary/internal/fault"
 	"catenary/internal/server"
 	"catenary/internal/server/api"
+	"catenary/internal/server/certificate"
 	"catenary/internal/server/depot"
 	"catenary/internal/server/people"
 	"catenary/internal/server/store"
@@ -165,11 +166,15 @@ func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener
 	if err != nil {
 		return err
 	}
+	certificates, err := certificate.Open(s.Keys().Dir(), cert)
+	if err != nil {
+		return err
+	}
 	service := api.Handler(engine{s}, s.Store(), api.Options{
 		Version: o.Version, Log: log, Metrics: s.Metrics(), Shelves: s.Shelves(),
-		Runtimes: s.Runtimes, Exports: filepath.Join(o.DataDir, "exports"), Files: files, Sealer: s, Hostname: name,
+		Runtimes: s.Runtimes, Exports: filepath.Join(o.DataDir, "exports"), Files: files, Sealer: s, Hostname: name, Certificates: certificates,
 	})
-	web := api.NewServer(service, &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{*cert}})
+	web := api.NewServer(service, &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: certificates.ForConnection})
 	web.BaseContext = func(net.Listener) context.Context { return ctx }
 	web.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 
 	"catenary/internal/fault"
 )
+
+// apiRoot is where nearly all paths begin.
+const apiRoot = "/api/v2/"
 
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete}
 
@@ -53,7 +57,7 @@ What a server can do stands in its own description: catenary api /openapi.json`,
 				return UsageError(cmd, fmt.Errorf("%q is no method: write GET, POST, PATCH, PUT or DELETE", args[0]))
 			}
 			if !strings.HasPrefix(r.path, "/") {
-				r.path = "/api/v2/" + r.path
+				r.path = apiRoot + r.path
 			}
 			if r.options != "" && !json.Valid([]byte(r.options)) {
 				return UsageError(cmd, errors.New("--options is not JSON"))
@@ -96,7 +100,8 @@ func (d *desk) runAPI(cmd *cobra.Command, r *rawCall) error {
 	c.options = r.options
 	resp, err := c.send(cmd.Context(), r.method, r.path, in)
 	if err != nil {
-		return err
+		c.options = ""
+		return c.meant(cmd.Context(), r.path, err)
 	}
 	defer resp.Body.Close()
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -121,6 +126,40 @@ func (d *desk) runAPI(cmd *cobra.Command, r *rawCall) error {
 		return fmt.Errorf("the answer of %s: %w", c.base, err)
 	}
 	return nil
+}
+
+// meant adds to the error about a path that is not there that it is one below
+// /api/v2/, if it is.
+func (c *client) meant(ctx context.Context, path string, err error) error {
+	wanted, _, _ := strings.Cut(apiRoot+strings.TrimPrefix(path, "/"), "?")
+	if fault.KindOf(err) != fault.NotFound || strings.HasPrefix(path, apiRoot) {
+		return err
+	}
+	resp, askErr := c.send(ctx, http.MethodGet, "/openapi.json", nil)
+	if askErr != nil {
+		return err // there is no more to be said
+	}
+	defer resp.Body.Close()
+	var known struct {
+		Paths map[string]json.RawMessage `json:"paths"`
+	}
+	if json.NewDecoder(io.LimitReader(resp.Body, replyMax)).Decode(&known) != nil {
+		return err
+	}
+	for template := range known.Paths {
+		if fits(template, wanted) {
+			return fmt.Errorf("%w\n%s is there: write it without the / at its beginning, or whole", err, wanted)
+		}
+	}
+	return err
+}
+
+// fits reports whether a path is one of a template like /a/{id}/b.
+func fits(template, path string) bool {
+	parts, names := strings.Split(path, "/"), strings.Split(template, "/")
+	return slices.EqualFunc(names, parts, func(name, part string) bool {
+		return name == part || strings.HasPrefix(name, "{") && part != ""
+	})
 }
 
 func (c *client) printJSON(out io.Writer, body io.Reader) error {

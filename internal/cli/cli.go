@@ -85,7 +85,7 @@ func Commands() []*cobra.Command {
 }
 
 func (d *desk) commands() []*cobra.Command {
-	cmds := []*cobra.Command{d.ask(), d.login(), d.logout(), d.sensor(), d.subnet(), d.client(), d.question(), d.api(), d.content(), d.audit()}
+	cmds := []*cobra.Command{d.ask(), d.login(), d.logout(), d.sensor(), d.subnet(), d.client(), d.question(), d.api(), d.content(), d.audit(), d.certificate()}
 	for _, n := range append(slices.Clone(nouns), people...) {
 		cmds = append(cmds, n.command(d))
 	}

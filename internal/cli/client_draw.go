@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -152,10 +153,7 @@ func end(self string, l clientLink, where string) string {
 	case kindServer:
 		return "server"
 	case kindPeer:
-		name := l.Name
-		if name == "" {
-			name = l.ClientID
-		}
+		name := cmp.Or(l.Name, l.ClientID, "a machine outside your management rights")
 		return fmt.Sprintf("%s says that %s stands %s", self, name, where)
 	default:
 		return "nobody " + where

@@ -318,31 +318,18 @@ overwrite, copy, ignore, merge, or disable (overwrite, and let it do nothing).`,
 }
 
 func (d *desk) contentList(f *flags) *cobra.Command {
-	var how format
-	cmd := &cobra.Command{
+	return d.listing(f, &cobra.Command{
 		Use:     "list",
 		Short:   "List the folders that have been applied",
 		Example: `  catenary content list`,
-		Args:    words(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := d.connect(f)
-			if err != nil {
-				return err
-			}
-			all, err := c.objects(cmd.Context(), "content_sources")
-			if err != nil {
-				return err
-			}
-			g := grid{columns: []column{{name: "Name"}, {name: "Version"}, {name: "Objects", right: true, number: true}, {name: "Applied"}, {name: "By"}, {name: "Description"}}}
-			for _, o := range all {
-				g.add(o.text("name"), o.text("version"), fmt.Sprint(len(o.cell("objects"))), o.text("applied_time"), o.text("applied_by.name"), o.text("description"))
-			}
-			return d.print(cmd, how, g)
-		},
-		ValidArgsFunction: cobra.NoFileCompletions,
-	}
-	how.bind(cmd)
-	return cmd
+	}, func(cmd *cobra.Command, c *client, _ format) (grid, error) {
+		all, err := c.objects(cmd.Context(), "content_sources")
+		g := grid{columns: []column{{name: "Name"}, {name: "Version"}, {name: "Objects", right: true, number: true}, {name: "Applied"}, {name: "By"}, {name: "Description"}}}
+		for _, o := range all {
+			g.add(o.text("name"), o.text("version"), fmt.Sprint(len(o.cell("objects"))), o.text("applied_time"), o.text("applied_by.name"), o.text("description"))
+		}
+		return g, err
+	})
 }
 
 // An exportFlags are those of export.

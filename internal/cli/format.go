@@ -52,6 +52,31 @@ func (f *format) Set(s string) error {
 	return fmt.Errorf("write table, json or csv")
 }
 
+// listing completes a command that takes no words and prints what fetch makes.
+func (d *desk) listing(f *flags, cmd *cobra.Command, fetch func(cmd *cobra.Command, c *client, how format) (grid, error)) *cobra.Command {
+	var how format
+	var asJSON bool
+	cmd.Args = words(0, 0, "no arguments")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if asJSON {
+			how = formatJSON
+		}
+		c, err := d.connect(f)
+		if err != nil {
+			return err
+		}
+		g, err := fetch(cmd, c, how)
+		if err != nil {
+			return err
+		}
+		return d.print(cmd, how, g)
+	}
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	how.bind(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as --format json")
+	return cmd
+}
+
 // print writes g to the command's standard output.
 func (d *desk) print(cmd *cobra.Command, f format, g grid) error {
 	out := bufio.NewWriter(cmd.OutOrStdout())

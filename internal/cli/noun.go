@@ -33,7 +33,7 @@ type noun struct {
 	// unnamed ones have no route by name: a name is looked for in the list.
 	unnamed bool
 	// more are further commands of the noun.
-	more func(d *desk, f *flags) []*cobra.Command
+	more func(n *noun, d *desk, f *flags) []*cobra.Command
 }
 
 // deeds are what can be done with a noun.
@@ -57,7 +57,7 @@ func (n *noun) command(d *desk) *cobra.Command {
 	cmd := &cobra.Command{Use: n.name, Short: n.short, Long: n.long}
 	cmd.AddCommand(n.deeds(d, f)...)
 	if n.more != nil {
-		cmd.AddCommand(n.more(d, f)...)
+		cmd.AddCommand(n.more(n, d, f)...)
 	}
 	var examples []string
 	for _, child := range cmd.Commands() {
@@ -183,11 +183,7 @@ func (n *noun) show(d *desk, f *flags) *cobra.Command {
 		Example: n.call("show", n.quoted()) + "\n" + n.call("show", "--json 7"),
 		Args:    words(1, 1, "one name or number"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := d.connect(f)
-			if err != nil {
-				return err
-			}
-			o, err := n.find(cmd.Context(), c, args[0])
+			_, o, err := n.reach(d, f, cmd, args[0])
 			if err != nil {
 				return err
 			}
@@ -292,19 +288,7 @@ func (n *noun) change(d *desk, f *flags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := d.connect(f)
-			if err != nil {
-				return err
-			}
-			o, err := n.find(cmd.Context(), c, args[0])
-			if err != nil {
-				return err
-			}
-			if err := c.call(cmd.Context(), http.MethodPatch, n.route(o), body, nil); err != nil {
-				return err
-			}
-			n.told(cmd, "Changed", o, o)
-			return nil
+			return n.alter(d, f, cmd, args[0], http.MethodPatch, body, "Changed")
 		},
 		ValidArgsFunction: n.complete(d, f),
 	}
@@ -319,22 +303,33 @@ func (n *noun) remove(d *desk, f *flags) *cobra.Command {
 		Example: n.call("delete", n.quoted()),
 		Args:    words(1, 1, "one name or number"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := d.connect(f)
-			if err != nil {
-				return err
-			}
-			o, err := n.find(cmd.Context(), c, args[0])
-			if err != nil {
-				return err
-			}
-			if err := c.call(cmd.Context(), http.MethodDelete, n.route(o), nil, nil); err != nil {
-				return err
-			}
-			n.told(cmd, "Deleted", o, o)
-			return nil
+			return n.alter(d, f, cmd, args[0], http.MethodDelete, nil, "Deleted")
 		},
 		ValidArgsFunction: n.complete(d, f),
 	}
+}
+
+// alter does something to the object that a word means, and says so.
+func (n *noun) alter(d *desk, f *flags, cmd *cobra.Command, word, method string, body any, deed string) error {
+	c, o, err := n.reach(d, f, cmd, word)
+	if err != nil {
+		return err
+	}
+	if err := c.call(cmd.Context(), method, n.route(o), body, nil); err != nil {
+		return err
+	}
+	n.told(cmd, deed, o, o)
+	return nil
+}
+
+// reach connects, and finds the object that a word means.
+func (n *noun) reach(d *desk, f *flags, cmd *cobra.Command, word string) (*client, apiObject, error) {
+	c, err := d.connect(f)
+	if err != nil {
+		return nil, apiObject{}, err
+	}
+	o, err := n.find(cmd.Context(), c, word)
+	return c, o, err
 }
 
 func (n *noun) route(o apiObject) string {

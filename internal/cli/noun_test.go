@@ -178,7 +178,10 @@ func TestNounIsHarmless(t *testing.T) {
 // TestNouns: each row of the table is complete.
 func TestNouns(t *testing.T) {
 	seen := map[string]bool{}
-	for _, n := range nouns {
+	for _, n := range slices.Concat(nouns, people) {
+		if strings.Contains(strings.ReplaceAll(n.set, ":=[", ""), "=[") {
+			t.Errorf("%s: the example says a list as a text: %s", n.name, n.set)
+		}
 		if n.name == "" || n.what == "" || n.path == "" || n.sample == "" || n.verbs == 0 || len(n.columns) == 0 || n.verbs&canCreate != 0 && n.set == "" {
 			t.Errorf("%s: the row lacks something", n.name)
 		}

@@ -18,7 +18,7 @@ Catenary lets machines run them.`,
 		sample: "Clean Up", set: `--set package_spec.name='Clean Up' --set action_group.id=1 --set 'target_group.text=Is Linux equals True'`,
 		verbs: canList | canShow | canCreate, unnamed: true,
 		columns: [][2]string{{"Name", "name"}, {"Package", "package_spec.name"}, {"Machines", "target_group.text"}, {"Status", "status"}, {"Start", "start_time"}, {"By", "user"}},
-		more:    func(d *desk, f *flags) []*cobra.Command { return []*cobra.Command{d.actionStop(f)} },
+		more:    func(_ *noun, d *desk, f *flags) []*cobra.Command { return []*cobra.Command{d.actionStop(f)} },
 	},
 	{
 		name: "group", what: "computer group", path: "groups", short: "Look after the computer groups",
@@ -33,6 +33,9 @@ meet a condition, or those of a list (manual groups: catenary api computer_group
 when somebody wants their answer. They are their owner's unless public_flag is set.`,
 		sample: "Names", set: `--set name=Names --set 'query_text=Get Computer Name from all machines' --set issue_seconds=3600`, verbs: canAll,
 		columns: [][2]string{{"Name", "name"}, {"Question", "query_text"}, {"Each", "issue_seconds"}, {"Public", "public_flag"}, {"Owner", "user"}, {"Content Set", "content_set"}},
+		more: func(n *noun, d *desk, f *flags) []*cobra.Command {
+			return []*cobra.Command{d.savedAnswers(n, f), d.savedHistory(n, f), d.savedExport(n, f)}
+		},
 	},
 	{
 		name: "setting", what: "system setting", path: "system_settings", short: "Look after the system settings",
@@ -40,6 +43,13 @@ when somebody wants their answer. They are their owner's unless public_flag is s
 default, stands in docs/operations.md.`,
 		sample: "session_expiration_seconds", set: "--set name=my_setting --set value=7", verbs: canAll,
 		columns: [][2]string{{"Name", "name"}, {"Value", "value"}, {"Default", "default_value"}, {"Type", "value_type"}},
+	},
+	{
+		name: "zone-server", what: "zone server", path: "zone_servers", short: "Look after the zone servers",
+		long: `Zone servers stand in front of the installation. They are kept and checked now;
+a later version of Catenary acts on them.`,
+		sample: "dmz", set: "--set name=dmz --set hub=1", verbs: canAll,
+		columns: [][2]string{{"Name", "name"}, {"Hub", "hub"}},
 	},
 	{
 		name: "package", what: "package", path: "packages", short: "Look after the packages",

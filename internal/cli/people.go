@@ -16,15 +16,15 @@ var people = []noun{
 		long: `Users have roles, of their own and by their user groups; a role says what they
 may do (docs/rights.md). One who is locked out (locked_out=1) or deleted is out
 at once, with all sessions and tokens.`,
-		sample: "bob", set: `--set name=bob --set 'content_set_roles=[{"name":"Operator"}]'`, verbs: canAll,
+		sample: "bob", set: `--set name=bob --set 'content_set_roles:=[{"name":"Operator"}]'`, verbs: canAll,
 		columns: [][2]string{{"Name", "name"}, {"Display Name", "display_name"}, {"Roles", "content_set_roles"}, {"Last Login", "last_login"}, {"Locked Out", "locked_out"}},
-		more:    func(d *desk, f *flags) []*cobra.Command { return []*cobra.Command{d.userPassword(f)} },
+		more:    func(_ *noun, d *desk, f *flags) []*cobra.Command { return []*cobra.Command{d.userPassword(f)} },
 	},
 	{
 		name: "user-group", what: "user group", path: "user_groups", short: "Look after the groups of users",
 		long: `All members of a user group have its roles. A group of computers (group) adds its
 machines to those that they see.`,
-		sample: "Night Shift", set: `--set name='Night Shift' --set 'user_list=[{"name":"bob"}]'`, verbs: canAll,
+		sample: "Night Shift", set: `--set name='Night Shift' --set 'user_list:=[{"name":"bob"}]'`, verbs: canAll,
 		columns: [][2]string{{"Name", "name"}, {"Members", "user_list"}, {"Roles", "content_set_roles"}, {"Machines", "group"}},
 	},
 	{
@@ -32,7 +32,7 @@ machines to those that they see.`,
 		long: `A role grants privileges, or denies them (deny_flag=1), in content sets or in all
 of them. Nobody can grant what he may not do himself; the roles of category
 "reserved" are the same in each installation.`,
-		sample: "Package Reader", set: `--set name='Package Reader' --set all_content_sets_flag=1 --set 'content_set_role_privileges=[{"content_set_privilege":{"name":"Read Package"}}]'`,
+		sample: "Package Reader", set: `--set name='Package Reader' --set all_content_sets_flag=1 --set 'content_set_role_privileges:=[{"content_set_privilege":{"name":"Read Package"}}]'`,
 		verbs:   canAll,
 		columns: [][2]string{{"Name", "name"}, {"Category", "category"}, {"Denies", "deny_flag"}, {"Description", "description"}},
 	},
@@ -40,7 +40,7 @@ of them. Nobody can grant what he may not do himself; the roles of category
 		name: "persona", what: "persona", path: "personas", short: "Look after the personas",
 		long: `A persona is a set of roles, and perhaps of machines, that its users can take on
 instead of their own.`,
-		sample: "Hunter", set: `--set name=Hunter --set 'content_set_role_list=[{"name":"Security"}]' --set 'user_list=[{"name":"bob"}]'`,
+		sample: "Hunter", set: `--set name=Hunter --set 'content_set_role_list:=[{"name":"Security"}]' --set 'user_list:=[{"name":"bob"}]'`,
 		verbs: canAll, unnamed: true,
 		columns: [][2]string{{"Name", "name"}, {"Roles", "content_set_role_list"}, {"Users", "user_list"}, {"User Groups", "user_group_list"}, {"Machines", "group"}},
 	},

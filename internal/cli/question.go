@@ -95,9 +95,10 @@ func (d *desk) question() *cobra.Command {
 		Short: "Look at the questions that were asked",
 		Example: `  catenary question list
   catenary question show 42
+  catenary question export 42 --output answer.csv
   catenary question findings`,
 	}
-	cmd.AddCommand(d.questionList(f), d.questionShow(f), d.questionFindings(f))
+	cmd.AddCommand(d.questionList(f), d.questionShow(f), d.questionExport(f), d.questionFindings(f))
 	Group(cmd)
 	f.bind(cmd)
 	return cmd
@@ -116,30 +117,14 @@ func (d *desk) questionList(f *flags) *cobra.Command {
 // times as a person would if relative.
 func newest[T any](d *desk, f *flags, cmd *cobra.Command, what string,
 	fetch func(c *client, ctx context.Context, limit int) ([]T, error), show func(list []T, now time.Time, relative bool) grid) *cobra.Command {
-	var how format
-	var asJSON bool
 	var limit int
-	cmd.Args = words(0, 0, "no arguments")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	d.listing(f, cmd, func(cmd *cobra.Command, c *client, how format) (g grid, err error) {
 		if limit < 1 || limit > questionsMax {
-			return UsageError(cmd, fmt.Errorf("--limit %d is not between 1 and %d", limit, questionsMax))
-		}
-		if asJSON {
-			how = formatJSON
-		}
-		c, err := d.connect(f)
-		if err != nil {
-			return err
+			return g, UsageError(cmd, fmt.Errorf("--limit %d is not between 1 and %d", limit, questionsMax))
 		}
 		list, err := fetch(c, cmd.Context(), limit)
-		if err != nil {
-			return err
-		}
-		return d.print(cmd, how, show(list, d.now(), how == formatTable))
-	}
-	cmd.ValidArgsFunction = cobra.NoFileCompletions
-	how.bind(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as --format json")
+		return show(list, d.now(), how == formatTable), err
+	})
 	cmd.Flags().IntVar(&limit, "limit", questionsShown, "how `many` "+what+", the newest first")
 	return cmd
 }

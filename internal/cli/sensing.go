@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -52,8 +51,7 @@ func milliseconds(ms float64) string {
 }
 
 func (d *desk) sensorStats(f *flags) *cobra.Command {
-	var how format
-	cmd := &cobra.Command{
+	return d.listing(f, &cobra.Command{
 		Use:   "stats",
 		Short: "Show how long sensors run on the machines, the slowest first",
 		Long: `Stats shows how long sensors have run on all machines together. Machines tell of
@@ -61,51 +59,29 @@ that when they register, so that the figures are a minute or two behind. User an
 System are the processor's time of those that are scripts.`,
 		Example: `  catenary sensor stats
   catenary sensor stats --format csv > sensors.csv`,
-		Args: words(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := d.connect(f)
-			if err != nil {
-				return err
-			}
-			stats, err := c.sensorStats(cmd.Context())
-			if err != nil {
-				return err
-			}
-			slices.SortStableFunc(stats, func(a, b sensorStat) int { return cmp.Compare(b.RealAvg, a.RealAvg) })
-			g := grid{columns: []column{
-				{name: "Sensor"}, {name: "Runs", right: true, number: true}, {name: "Average", right: true}, {name: "Least", right: true},
-				{name: "Most", right: true}, {name: "Deviation", right: true}, {name: "User", right: true}, {name: "System", right: true},
-			}}
-			for _, s := range stats {
-				g.add(s.Name, strconv.FormatUint(s.Count, 10), milliseconds(s.RealAvg), milliseconds(s.RealMin), milliseconds(s.RealMax),
-					milliseconds(s.RealStd), milliseconds(s.UserAvg), milliseconds(s.SysAvg))
-			}
-			return d.print(cmd, how, g)
-		},
-		ValidArgsFunction: cobra.NoFileCompletions,
-	}
-	how.bind(cmd)
-	return cmd
+	}, func(cmd *cobra.Command, c *client, _ format) (grid, error) {
+		stats, err := c.sensorStats(cmd.Context())
+		slices.SortStableFunc(stats, func(a, b sensorStat) int { return cmp.Compare(b.RealAvg, a.RealAvg) })
+		g := grid{columns: []column{
+			{name: "Sensor"}, {name: "Runs", right: true, number: true}, {name: "Average", right: true}, {name: "Least", right: true},
+			{name: "Most", right: true}, {name: "Deviation", right: true}, {name: "User", right: true}, {name: "System", right: true},
+		}}
+		for _, s := range stats {
+			g.add(s.Name, strconv.FormatUint(s.Count, 10), milliseconds(s.RealAvg), milliseconds(s.RealMin), milliseconds(s.RealMax),
+				milliseconds(s.RealStd), milliseconds(s.UserAvg), milliseconds(s.SysAvg))
+		}
+		return g, err
+	})
 }
 
-// sensorStats are all statistics; the last element of the list is none.
-func (c *client) sensorStats(ctx context.Context) ([]sensorStat, error) {
-	var list []json.RawMessage
-	if err := c.call(ctx, http.MethodGet, "/api/v2/sensor_stats", nil, &list); err != nil {
-		return nil, err
-	}
-	stats := make([]sensorStat, max(len(list)-1, 0))
-	for i := range stats {
-		if err := json.Unmarshal(list[i], &stats[i]); err != nil {
-			return nil, fmt.Errorf("statistics of sensors: %w", err)
-		}
-	}
-	return stats, nil
+// sensorStats are all statistics.
+func (c *client) sensorStats(ctx context.Context) (stats []sensorStat, err error) {
+	err = c.call(ctx, http.MethodGet, "/api/v2/sensor_stats", nil, &stats)
+	return stats, err
 }
 
 func (d *desk) sensorQuarantine(f *flags) *cobra.Command {
-	var how format
-	cmd := &cobra.Command{
+	return d.listing(f, &cobra.Command{
 		Use:   "quarantine",
 		Short: "List the sensors that machines do not run any more",
 		Long: `A machine that had to stop a sensor at its time limit three times in a row runs
@@ -115,34 +91,23 @@ sensor_quarantine_enabled, sensor_quarantine_overruns and
 sensor_quarantine_seconds say how patient machines are.`,
 		Example: `  catenary sensor quarantine
   catenary sensor release 'Slow Sensor'`,
-		Args: words(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := d.connect(f)
-			if err != nil {
-				return err
+	}, func(cmd *cobra.Command, c *client, _ format) (grid, error) {
+		var list []quarantined
+		err := c.call(cmd.Context(), http.MethodGet, "/api/v2/sensor_quarantines", nil, &list)
+		g := grid{columns: []column{{name: "Sensor"}, {name: "Machines", right: true, number: true}, {name: "Among Them"}, {name: "State"}}}
+		for _, q := range list {
+			state := "not run"
+			if q.Releasing {
+				state = "released; they will hear of it"
 			}
-			var list []quarantined
-			if err := c.call(cmd.Context(), http.MethodGet, "/api/v2/sensor_quarantines", nil, &list); err != nil {
-				return err
+			name := q.Name
+			if name == "" {
+				name = strconv.FormatUint(uint64(q.Hash), 10)
 			}
-			g := grid{columns: []column{{name: "Sensor"}, {name: "Machines", right: true, number: true}, {name: "Among Them"}, {name: "State"}}}
-			for _, q := range list {
-				state := "not run"
-				if q.Releasing {
-					state = "released; they will hear of it"
-				}
-				name := q.Name
-				if name == "" {
-					name = strconv.FormatUint(uint64(q.Hash), 10)
-				}
-				g.rows = append(g.rows, []cell{{name}, {strconv.Itoa(q.Count)}, named(q.Machines), {state}})
-			}
-			return d.print(cmd, how, g)
-		},
-		ValidArgsFunction: cobra.NoFileCompletions,
-	}
-	how.bind(cmd)
-	return cmd
+			g.rows = append(g.rows, []cell{{name}, {strconv.Itoa(q.Count)}, named(q.Machines), {state}})
+		}
+		return g, err
+	})
 }
 
 func (d *desk) sensorRelease(f *flags) *cobra.Command {

@@ -18,8 +18,7 @@ func (f *fleet) serveSensing(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("GET /api/v2/sensor_stats", answer(`{"data":[
 		{"id":1,"name":"Quick","count":4,"real_ms_avg":0.5,"real_ms_min":0.25,"real_ms_max":1,"real_ms_std":0.1,"user_ms_avg":0,"sys_ms_avg":0},
-		{"id":2,"name":"Slow","count":2,"real_ms_avg":12500,"real_ms_min":10000,"real_ms_max":15000,"real_ms_std":2500,"user_ms_avg":1200,"sys_ms_avg":40},
-		{"cache_id":0}]}`))
+		{"id":2,"name":"Slow","count":2,"real_ms_avg":12500,"real_ms_min":10000,"real_ms_max":15000,"real_ms_std":2500,"user_ms_avg":1200,"sys_ms_avg":40}]}`))
 	mux.HandleFunc("GET /api/v2/sensor_quarantines", answer(`{"data":[
 		{"hash":7,"name":"Slow","machine_count":3,"machines":[{"client_id":"01","computer_id":1,"host_name":"pc-1"}],"releasing_flag":false},
 		{"hash":9,"name":"","machine_count":1,"machines":[],"releasing_flag":true}]}`))

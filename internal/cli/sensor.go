@@ -309,7 +309,7 @@ so that no other can change them. Both cost bytes for each machine.`,
       --mode sealed`,
 		Args: words(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := w.sensor()
+			s, err := w.sensor(cmd)
 			if err != nil {
 				return UsageError(cmd, err)
 			}
@@ -331,7 +331,7 @@ so that no other can change them. Both cost bytes for each machine.`,
 	p.StringVar(&w.category, "category", "", "where it stands in lists")
 	p.StringSliceVar(&w.platforms, "platform", nil, "where the script runs: Linux, Windows or Mac; several with commas")
 	p.StringVar(&w.language, "language", "", "what the script is written in: UnixShell, Python or Powershell")
-	p.StringVar(&w.file, "file", "", "the `script`")
+	p.StringVar(&w.file, "file", "", "the `script`; - is standard input")
 	p.StringVar(&w.valueType, "type", value.String.String(), "`type` of the value, if the sensor has one column")
 	p.StringArrayVar(&w.columns, "column", nil, "`name:type` of a column; once for each column, if there are several")
 	p.StringVar(&w.delimiter, "delimiter", defaultDelimiter, "`text` between the columns of a line")
@@ -354,7 +354,7 @@ func (w *draft) call() string {
 }
 
 // sensor checks the draft and reads its script.
-func (w *draft) sensor() (sensorObject, error) {
+func (w *draft) sensor(cmd *cobra.Command) (sensorObject, error) {
 	if w.name == "" || len(w.platforms) == 0 || w.language == "" || w.file == "" {
 		return sensorObject{}, errors.New("a sensor needs --name, --platform, --language and --file")
 	}
@@ -367,7 +367,7 @@ func (w *draft) sensor() (sensorObject, error) {
 	} else if mode != answer.Merged {
 		s.Mode = w.mode
 	}
-	script, err := readScript(w.file)
+	script, err := readScript(cmd, w.file)
 	if err != nil {
 		return sensorObject{}, err
 	}
@@ -386,13 +386,13 @@ func (w *draft) sensor() (sensorObject, error) {
 	return s, w.addParameters(&s)
 }
 
-func readScript(path string) (string, error) {
-	b, err := os.ReadFile(path)
+func readScript(cmd *cobra.Command, path string) (string, error) {
+	b, err := readInput(cmd, path, scriptMax)
+	if err == nil && len(b) == 0 {
+		err = fmt.Errorf("%s is empty", path)
+	}
 	if err != nil {
 		return "", fault.New(fault.Invalid, "the script: %w", err)
-	}
-	if len(b) == 0 || len(b) > scriptMax {
-		return "", fmt.Errorf("the script %s has %d bytes; between 1 and %d are possible", path, len(b), scriptMax)
 	}
 	return string(b), nil
 }

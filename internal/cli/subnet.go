@@ -80,46 +80,37 @@ func (k *kindFlag) kind(cmd *cobra.Command) (boundary.Kind, error) {
 }
 
 func (d *desk) subnetList(f *flags) *cobra.Command {
-	var how format
 	var k kindFlag
-	cmd := &cobra.Command{
+	cmd := d.listing(f, &cobra.Command{
 		Use:   "list",
 		Short: "List the subnets of which something is said",
 		Example: `  catenary subnet list
   catenary subnet list --kind intentional --format json`,
-		Args: words(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			kinds := boundary.Kinds
-			if k.text != "" {
-				kind, err := k.kind(cmd)
-				if err != nil {
-					return err
-				}
-				kinds = []boundary.Kind{kind}
-			}
-			c, err := d.connect(f)
+	}, func(cmd *cobra.Command, c *client, _ format) (g grid, err error) {
+		kinds := boundary.Kinds
+		if k.text != "" {
+			kind, err := k.kind(cmd)
 			if err != nil {
-				return err
+				return g, err
 			}
-			g := grid{columns: []column{{name: "Kind"}, {name: "Networks"}, {name: "Neighbourhood"}, {name: "Name"}, {name: "Comment"}}}
-			for _, kind := range kinds {
-				list, err := c.subnets(cmd.Context(), kind)
-				if err != nil {
-					return err
-				}
-				for _, s := range list {
-					neighborhood := ""
-					if s.Neighborhood != nil {
-						neighborhood = *s.Neighborhood
-					}
-					g.rows = append(g.rows, []cell{{kind.String()}, strings.Split(s.Networks, ","), {neighborhood}, {s.Name}, {s.Comment}})
-				}
+			kinds = []boundary.Kind{kind}
+		}
+		g.columns = []column{{name: "Kind"}, {name: "Networks"}, {name: "Neighbourhood"}, {name: "Name"}, {name: "Comment"}}
+		for _, kind := range kinds {
+			list, err := c.subnets(cmd.Context(), kind)
+			if err != nil {
+				return g, err
 			}
-			return d.print(cmd, how, g)
-		},
-		ValidArgsFunction: cobra.NoFileCompletions,
-	}
-	how.bind(cmd)
+			for _, s := range list {
+				neighborhood := ""
+				if s.Neighborhood != nil {
+					neighborhood = *s.Neighborhood
+				}
+				g.rows = append(g.rows, []cell{{kind.String()}, strings.Split(s.Networks, ","), {neighborhood}, {s.Name}, {s.Comment}})
+			}
+		}
+		return g, nil
+	})
 	k.bind(cmd, "only of this `kind`")
 	return cmd
 }

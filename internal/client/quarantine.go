@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"catenary/internal/keyfile"
 	"catenary/internal/sensor"
 	"catenary/internal/wire"
 )
@@ -162,5 +163,5 @@ func (q *quarantine) save() error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(q.path, append(data, '\n'))
+	return keyfile.Replace(q.path, append(data, '\n'))
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +14,7 @@ import (
 	"path/filepath"
 
 	"catenary/internal/endpoint"
+	"catenary/internal/keyfile"
 )
 
 // A state is the folder that survives a restart: the client's key, its
@@ -45,7 +45,7 @@ func openState(dir string) (*state, error) {
 	}
 	s := &state{dir: dir}
 	var err error
-	if s.key, err = openKey(filepath.Join(dir, keyFile)); err != nil {
+	if s.key, err = keyfile.Open(filepath.Join(dir, keyFile), newKey); err != nil {
 		return nil, fmt.Errorf("client key: %w", err)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, whoFile))
@@ -62,53 +62,20 @@ func openState(dir string) (*state, error) {
 	return s, s.save()
 }
 
-func openKey(path string) (*ecdsa.PrivateKey, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return newKey(path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return nil, fmt.Errorf("%s is not in PEM form", path)
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	ec, ok := key.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("%s holds a %T, not an ECDSA key", path, key)
-	}
-	return ec, nil
-}
-
-func newKey(path string) (*ecdsa.PrivateKey, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	return key, replaceFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-}
+func newKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
 
 func (s *state) save() error {
 	data, err := json.MarshalIndent(s.who, "", "  ")
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(s.dir, whoFile), append(data, '\n'))
+	return keyfile.Replace(filepath.Join(s.dir, whoFile), append(data, '\n'))
 }
 
 // reset forgets who the machine was: its key has turned out to be in use
 // elsewhere. The next start of life enrols it under a new one.
 func (s *state) reset() error {
-	key, err := newKey(filepath.Join(s.dir, keyFile))
+	key, err := keyfile.Make(filepath.Join(s.dir, keyFile), newKey)
 	if err != nil {
 		return err
 	}
@@ -122,24 +89,4 @@ func (s *state) publicKey() ([]byte, error) { return x509.MarshalPKIXPublicKey(s
 // certificate is what the client shows on links.
 func (s *state) certificate() *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{s.who.Certificate}, PrivateKey: s.key}
-}
-
-// replaceFile writes a file so that after a crash either the old or the new
-// content is there, whole.
-func replaceFile(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return nil
 }

@@ -67,28 +67,6 @@ func TestDamagedState(t *testing.T) {
 	}
 }
 
-// TestReplaceFile: a write that fails leaves the old content and nothing else.
-func TestReplaceFile(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "file")
-	if err := replaceFile(path, []byte("old")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if replaceFile(filepath.Join(dir, "folder"), []byte("new")) == nil {
-		t.Error("a folder was replaced by a file")
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(entries) != 2 {
-		t.Errorf("left behind: %v", entries)
-	}
-}
-
 // TestServers: the server that has failed least comes first.
 func TestServers(t *testing.T) {
 	s := newServers([]string{"a:1", "b:1", "c:1"})

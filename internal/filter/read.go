@@ -267,6 +267,9 @@ func (r *reader) filter(where string, f Filter) (question.Condition, error) {
 	if f.Sensor == nil {
 		f.Sensor = new(Sensor)
 	}
+	if c, ok := r.membership(f); ok {
+		return c, nil
+	}
 	ref, err := r.ref(where+".sensor", *f.Sensor)
 	if err != nil {
 		return nil, err
@@ -283,6 +286,22 @@ func (r *reader) filter(where string, f Filter) (question.Condition, error) {
 		return question.Not{Of: t}, nil
 	}
 	return t, nil
+}
+
+// membership reads a filter on the sensor that programs put for a group which
+// lists its machines, if no sensor bears its name.
+func (r *reader) membership(f Filter) (question.Condition, bool) {
+	if !strings.EqualFold(f.Sensor.Name, question.ManualMembership) || f.Operator != operators[question.Equals] {
+		return nil, false
+	}
+	id, err := strconv.ParseInt(string(f.Value), 10, 64)
+	if _, taken := r.template(*f.Sensor); taken || err != nil {
+		return nil, false
+	}
+	if f.NotFlag {
+		return question.Not{Of: question.Member{ID: id}}, true
+	}
+	return question.Member{ID: id}, true
 }
 
 // predicate returns what the filter wants texts to be. A hash that is none is

@@ -22,10 +22,6 @@ func (l Level) String() string { return [...]string{"Low", "Medium", "High"}[l] 
 // which it is high.
 type Thresholds struct{ Medium, High time.Duration }
 
-// DefaultThresholds: nobody notices less than a second now and then on a
-// machine; five are felt on one that is busy.
-var DefaultThresholds = Thresholds{Medium: time.Second, High: 5 * time.Second}
-
 // Of returns the level of a running time.
 func (t Thresholds) Of(took time.Duration) Level {
 	switch {

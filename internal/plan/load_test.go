@@ -27,7 +27,7 @@ func TestLoad(t *testing.T) {
 		"get log lines and boot and uptime and log lines contains x from all machines with boot > \"20261122013000.000000+000\"": "Low 1ms 3ms 0s [{Uptime Low {1ms 3ms} false}] [Log Lines Boot]",
 		"get uptime | rights: patch level = 1": "Medium 4.001s 1m0.003s 4s [{Patch Level Medium {4s 1m0s} true} {Uptime Low {1ms 3ms} false}] []",
 	} {
-		l := compile(t, text).Load(known, DefaultThresholds)
+		l := compile(t, text).Load(known, Thresholds{Medium: time.Second, High: 5 * time.Second})
 		if got := fmt.Sprint(l.Level, l.Average, l.Max, l.ConditionAverage, l.Sensors, l.Unknown); got != want {
 			t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
 		}

@@ -192,6 +192,13 @@ func (r *repairs) like(part string) []string {
 	return Suggest(strings.Join(telling(part), " "), r.names, CandidatesMax)
 }
 
+// Telling returns the words of a loose sentence that may name something, in lower
+// case.
+func Telling(text string) []string {
+	words := telling(text)
+	return words[:min(len(words), wordsMax)]
+}
+
 // telling returns the words of a part of a sentence that may name something.
 func telling(part string) []string {
 	return slices.DeleteFunc(sensor.Words(strings.ToLower(part)), func(w string) bool { return slices.Contains(fillers, w) })

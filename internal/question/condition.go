@@ -116,6 +116,15 @@ func (p *parser) term() (Condition, error) {
 	if m, ok := p.member(); ok {
 		return m, p.node()
 	}
+	switch m, negative, ok, err := p.membership(); {
+	case err != nil:
+		return nil, err
+	case ok && negative:
+		p.nodes++
+		return Not{m}, p.node()
+	case ok:
+		return m, p.node()
+	}
 	switch {
 	case p.next('('):
 		return p.parenthesis(begin)

@@ -173,6 +173,8 @@ var grouped = [][2]string{
 	{"servers (eu)", `"Servers (EU)"`}, {"(servers (eu))", `"Servers (EU)"`}, {"servers (eu) and sales", `"Servers (EU)" and Sales`},
 	{"online", "Online"}, {"online = online", "Online equals online"}, {"online and online = sales", "Online and Online equals sales"},
 	{"not patched", `"Not Patched"`}, {`not "not patched"`, `not "Not Patched"`}, {`"the ""best""" and sales`, `"The ""best""" and Sales`},
+	{"manual group membership equals 2", "Sales"}, {`"Manual Group Membership" = "2" and online = x`, "Sales and Online equals x"},
+	{"manual group membership not equals 2", "not Sales"}, {"not (manual group membership = 2 or manual group membership != 1)", "not (Sales or not All Computers)"},
 	{"all online = x or all computers", "all Online equals x or All Computers"},
 }
 
@@ -237,12 +239,15 @@ func TestGroups(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"selas":                     `column 1: no sensor or computer group is called "selas"`,
-		`"sales" = x`:               `column 1: no sensor or computer group is called "sales"`,
-		"sales and":                 "column 10: expected a sensor, found the end",
-		"sales x":                   `column 1: no sensor or computer group is called "sales x"`,
-		"ready":                     "column 6: expected an operator",
-		strings.Repeat("sales ", 9): `no sensor or computer group is called`,
+		"selas":                             `column 1: no sensor or computer group is called "selas"`,
+		`"sales" = x`:                       `column 1: no sensor or computer group is called "sales"`,
+		"sales and":                         "column 10: expected a sensor, found the end",
+		"manual group membership equals 99": "column 1: there is no computer group 99",
+		"online = y or (manual group membership=a)":  `column 16: Manual Group Membership is compared with the number of a computer group, not with "a"`,
+		"manual group membership contains 2":         `no sensor or computer group is called "manual group membership"`,
+		"sales x":                                    `column 1: no sensor or computer group is called "sales x"`,
+		"ready":                                      "column 6: expected an operator",
+		strings.Repeat("sales ", 9):                  `no sensor or computer group is called`,
 		"sales" + strings.Repeat(" and sales", 1000): "the condition has more than 1000 parts",
 	} {
 		if c, err := ParseCondition(text, c, everydayGroups); err == nil || !strings.Contains(err.Error(), want) {

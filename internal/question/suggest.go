@@ -28,12 +28,12 @@ func Suggest(text string, names *sensor.Catalogue, most int) []string {
 	scoreWhole(query, names, scores, lengths)
 	var found []int
 	for i, score := range scores {
-		if score >= nearest {
+		if name, _ := names.Name(i); score >= nearest && name != "" {
 			found = append(found, i)
 		}
 	}
 	slices.SortFunc(found, func(i, j int) int {
-		return cmp.Or(cmp.Compare(scores[j], scores[i]), cmp.Compare(lengths[i], lengths[j]), cmp.Compare(i, j))
+		return cmp.Or(cmp.Compare(scores[j], scores[i]), cmp.Compare(lengths[i], lengths[j]), byName(names, i, j))
 	})
 	var out []string
 	for _, i := range found[:min(len(found), most)] {
@@ -41,6 +41,12 @@ func Suggest(text string, names *sensor.Catalogue, most int) []string {
 		out = append(out, name)
 	}
 	return out
+}
+
+func byName(names *sensor.Catalogue, i, j int) int {
+	_, a := names.Name(i)
+	_, b := names.Name(j)
+	return strings.Compare(a, b)
 }
 
 // scoreWords gives each name a score from 0 to 1: mostly for how much of the
@@ -52,9 +58,9 @@ func scoreWords(query []string, names *sensor.Catalogue) (scores, lengths []floa
 	for i, w := range words {
 		masks[i] = letters(w.Text)
 	}
-	scores, lengths = make([]float64, names.Len()), make([]float64, names.Len())
-	covered := make([]float64, names.Len())
-	now := make([]float64, names.Len()) // what the present word of the query finds
+	scores, lengths = make([]float64, names.Places()), make([]float64, names.Places())
+	covered := make([]float64, names.Places())
+	now := make([]float64, names.Places()) // what the present word of the query finds
 	best := make([]float64, len(words))
 	asked := 0.0
 	for _, q := range query {
@@ -101,6 +107,9 @@ func scoreWhole(query []string, names *sensor.Catalogue, scores, lengths []float
 	allowed := min(3, len(squashed)/5)
 	for k := range scores {
 		_, name := names.Name(k)
+		if name == "" {
+			continue
+		}
 		if strings.HasPrefix(name, beginning) {
 			scores[k] = max(scores[k], 0.8+0.2*float64(len(beginning))/float64(len(name)))
 		}

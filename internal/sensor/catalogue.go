@@ -1,7 +1,6 @@
 package sensor
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"catenary/internal/value"
 )
 
 const (
@@ -22,107 +23,189 @@ const (
 	ageMax = 10 * 365 * 24 * time.Hour
 )
 
-// A Catalogue is all sensors that a question may name. It is immutable.
+// A Catalogue is all sensors that a question may name. It is immutable; a
+// changed one shares with it what has not changed, so that a change costs the
+// same however many sensors there are.
 //
 // Names are the same if they differ only in letter case or in the width of
 // their blanks.
 type Catalogue struct {
-	all     []Sensor // ascending by folded
-	folded  []string // their names in lower case
-	byHash  map[uint32]int
-	byStart map[string][]int // a name's first letters and digits → names, longest first
-	words   []Word
+	byName table[string, *entry] // by folded
+	byHash table[uint32, *entry]
+	places list[*entry]           // nil: the place is empty
+	words  table[string, *holder] // in lower case
+	size   int
+	used   int // places that were ever given
+	held   int // holders of words that were ever made
+}
+
+// An entry is one sensor of a catalogue.
+type entry struct {
+	Sensor
+	folded string // the name in lower case
+	place  int
+}
+
+// A holder is a sensor that has a word in its name, and those before it. One that
+// was taken away stays: its place is empty.
+type holder struct {
+	place  int
+	before *holder
+	number int // of this and those before
 }
 
 // A Word is one of the words that names are made of, and whose it is.
 type Word struct {
 	Text    string // in lower case
-	Sensors []int  // which of [Catalogue.All] have it in their names
+	Sensors []int  // the places of those that have it in their names: see [Catalogue.Name]
 }
 
 // NewCatalogue returns the catalogue of the given sensors, each of which must
 // pass [Sensor.Check]. Two sensors may share neither a name nor a hash.
 func NewCatalogue(sensors []Sensor) (*Catalogue, error) {
-	c := &Catalogue{byHash: make(map[uint32]int, len(sensors)), byStart: map[string][]int{}}
-	order := make([]int, len(sensors))
-	folded := make([]string, len(sensors))
-	for i, s := range sensors {
-		order[i], folded[i] = i, foldName(s.Name)
+	same := func(h uint32) uint32 { return h }
+	none := &Catalogue{
+		byName: newTable[string, *entry](value.Digest), byHash: newTable[uint32, *entry](same),
+		words: newTable[string, *holder](value.Digest),
 	}
-	slices.SortFunc(order, func(i, j int) int { return strings.Compare(folded[i], folded[j]) })
-	for i, at := range order {
-		s, name := sensors[at], folded[at]
+	ordered := slices.Clone(sensors)
+	slices.SortStableFunc(ordered, func(a, b Sensor) int { return strings.Compare(foldName(a.Name), foldName(b.Name)) })
+	return none.Changed(nil, ordered)
+}
+
+// Changed returns the catalogue without the sensors of some names, and then with
+// others, each in the place of the one that has its name.
+func (c *Catalogue) Changed(without []string, with []Sensor) (*Catalogue, error) {
+	next, by := *c, new(edit)
+	for _, name := range without {
+		if old, ok := next.byName.get(foldName(name)); ok {
+			next.remove(by, old)
+		}
+	}
+	added := make(map[string]bool, len(with))
+	for _, s := range with {
+		name := foldName(s.Name)
 		if err := s.Check(); err != nil {
 			return nil, fmt.Errorf("sensor %q: %w", s.Name, err)
 		}
-		if i > 0 && c.folded[i-1] == name {
+		if added[name] {
 			return nil, fmt.Errorf("two sensors are called %q", s.Name)
 		}
-		if j, ok := c.byHash[s.Hash()]; ok {
-			return nil, fmt.Errorf("the names %q and %q have the same hash %d", c.all[j].Name, s.Name, s.Hash())
+		added[name] = true
+		if old, ok := next.byName.get(name); ok {
+			next.remove(by, old)
 		}
-		c.all, c.folded = append(c.all, s), append(c.folded, name)
-		c.byHash[s.Hash()] = i
-		c.byStart[start(name)] = append(c.byStart[start(name)], i)
+		if other, ok := next.byHash.get(s.Hash()); ok {
+			return nil, fmt.Errorf("the names %q and %q have the same hash %d", other.Name, s.Name, s.Hash())
+		}
+		next.add(by, &entry{s, name, next.used})
 	}
-	for _, names := range c.byStart {
-		slices.SortFunc(names, func(i, j int) int {
-			return cmp.Or(cmp.Compare(len(c.folded[j]), len(c.folded[i])), cmp.Compare(i, j))
-		})
+	if next.used > placesKept && next.used > 2*next.size {
+		return NewCatalogue(next.All()) // so that places which nobody has cost no more than those in use
 	}
-	c.collectWords()
-	return c, nil
+	return &next, nil
 }
 
-func (c *Catalogue) collectWords() {
-	at := map[string]int{}
-	for i, name := range c.folded {
-		for _, text := range Words(name) {
-			j, ok := at[text]
-			if !ok {
-				j = len(c.words)
-				at[text] = j
-				c.words = append(c.words, Word{Text: text})
-			}
-			if w := &c.words[j]; len(w.Sensors) == 0 || w.Sensors[len(w.Sensors)-1] != i {
-				w.Sensors = append(w.Sensors, i)
-			}
+// placesKept is how many places a catalogue may have before it is looked how
+// many of them are empty.
+const placesKept = 1024
+
+func (c *Catalogue) add(by *edit, e *entry) {
+	c.used++
+	c.size++
+	c.byName.set(by, e.folded, e)
+	c.byHash.set(by, e.Hash(), e)
+	c.places.set(by, e.place, e)
+	for _, word := range wordsOnce(e.folded) {
+		before, _ := c.words.get(word)
+		h := &holder{place: e.place, before: before, number: 1}
+		if before != nil {
+			h.number += before.number
 		}
+		c.words.set(by, word, h)
+		c.held++
 	}
+}
+
+func (c *Catalogue) remove(by *edit, e *entry) {
+	c.size--
+	c.byName.drop(by, e.folded)
+	c.byHash.drop(by, e.Hash())
+	c.places.set(by, e.place, nil)
+}
+
+// wordsOnce are the words of a folded name, each once.
+func wordsOnce(folded string) []string {
+	words := Words(folded)
+	slices.Sort(words)
+	return slices.Compact(words)
 }
 
 // ByName returns the sensor of that name in any letter case.
 func (c *Catalogue) ByName(name string) (Sensor, bool) {
-	i, ok := slices.BinarySearch(c.folded, foldName(name))
+	e, ok := c.byName.get(foldName(name))
 	if !ok {
 		return Sensor{}, false
 	}
-	return c.all[i], true
+	return e.Sensor, true
 }
 
 // ByHash returns the sensor whose number in the public API is hash.
 func (c *Catalogue) ByHash(hash uint32) (Sensor, bool) {
-	i, ok := c.byHash[hash]
+	e, ok := c.byHash.get(hash)
 	if !ok {
 		return Sensor{}, false
 	}
-	return c.all[i], true
+	return e.Sensor, true
 }
 
 // All returns the sensors by name. The slice is the caller's; what the sensors
 // hold is not.
-func (c *Catalogue) All() []Sensor { return slices.Clone(c.all) }
+func (c *Catalogue) All() []Sensor {
+	entries := make([]*entry, 0, c.size)
+	for place := range c.used {
+		if e := c.places.get(place); e != nil {
+			entries = append(entries, e)
+		}
+	}
+	slices.SortFunc(entries, func(a, b *entry) int { return strings.Compare(a.folded, b.folded) })
+	out := make([]Sensor, len(entries))
+	for i, e := range entries {
+		out[i] = e.Sensor
+	}
+	return out
+}
 
 // Len is the number of sensors.
-func (c *Catalogue) Len() int { return len(c.all) }
+func (c *Catalogue) Len() int { return c.size }
 
-// Name returns the name of the i-th sensor of [Catalogue.All], as it is
-// spelled and in lower case.
-func (c *Catalogue) Name(i int) (name, folded string) { return c.all[i].Name, c.folded[i] }
+// Places is how many places for sensors there are, some of which may be empty.
+func (c *Catalogue) Places() int { return c.used }
+
+// Name returns the name of the sensor at a place, as it is spelled and in lower
+// case; nothing, if the place is empty.
+func (c *Catalogue) Name(place int) (name, folded string) {
+	if e := c.places.get(place); e != nil {
+		return e.Name, e.folded
+	}
+	return "", ""
+}
 
 // Words returns the words of all names, each once. The caller must not change
 // them.
-func (c *Catalogue) Words() []Word { return c.words }
+func (c *Catalogue) Words() []Word {
+	out := make([]Word, 0, c.used)
+	places := make([]int, 0, c.held)
+	c.words.each(func(text string, h *holder) {
+		from := len(places)
+		places = places[:from+h.number]
+		out = append(out, Word{text, places[from:]})
+		for ; h != nil; h = h.before {
+			places[from+h.number-1] = h.place
+		}
+	})
+	return out
+}
 
 // A Prefix is a sensor with whose name a text begins.
 type Prefix struct {
@@ -134,13 +217,31 @@ type Prefix struct {
 // A name ends where a word ends. The name's blanks may be any blanks in text.
 func (c *Catalogue) Prefixes(text string) []Prefix {
 	var out []Prefix
-	for _, i := range c.byStart[strings.ToLower(start(text))] {
-		if n, ok := beginsWith(text, c.folded[i]); ok {
-			out = append(out, Prefix{c.all[i], n})
+	var folded []byte
+	last := rune(0)
+	for n := 0; n < len(text) && len(folded) < foldedMax; {
+		r, size := utf8.DecodeRuneInString(text[n:])
+		if unicode.IsSpace(r) {
+			r, size = ' ', len(text[n:])-len(strings.TrimLeftFunc(text[n:], unicode.IsSpace))
+		}
+		n += size
+		last = unicode.ToLower(r)
+		folded = utf8.AppendRune(folded, last)
+		next, _ := utf8.DecodeRuneInString(text[n:])
+		if last == ' ' || n < len(text) && inWord(last) && inWord(next) {
+			continue
+		}
+		if e, ok := c.byName.get(string(folded)); ok {
+			out = append(out, Prefix{e.Sensor, n})
 		}
 	}
+	slices.Reverse(out)
 	return out
 }
+
+// foldedMax is longer, in bytes, than any name in lower case: some letters take
+// a half more that way.
+const foldedMax = 2 * NameMax
 
 // BeginsWith reports whether text begins with name in any letter case and with
 // any blanks for its blanks, up to the end of a word, and after how many bytes.
@@ -173,14 +274,6 @@ func Words(text string) []string {
 }
 
 func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' }
-
-// start returns the letters and digits that text begins with.
-func start(text string) string {
-	if i := strings.IndexFunc(text, func(r rune) bool { return !inWord(r) }); i >= 0 {
-		return text[:i]
-	}
-	return text
-}
 
 func foldName(name string) string { return strings.ToLower(strings.Join(strings.Fields(name), " ")) }
 

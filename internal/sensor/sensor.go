@@ -30,6 +30,10 @@ type Sensor struct {
 	// program. Its definition does not travel, and so neither does this.
 	Shipped bool
 
+	// Signed is the definition of a script sensor with the server's signature.
+	// Only the server's catalogue has it.
+	Signed []byte
+
 	// Delimiter splits a script's output line into columns.
 	Delimiter string
 	// KeepDuplicates leaves equal rows of one machine standing; by default a

@@ -116,7 +116,10 @@ func (s *Server) admit(ctx context.Context, m wire.Enrol) (wire.Enrolled, error)
 			ID: id, ComputerID: binary.BigEndian.Uint32(number[:])>>1 | 1, Name: m.Name,
 			Key: keyHash(m.Key), Enrolled: now,
 		}
-		err = s.enrolments.join(ctx, &store.Enrolment{Secret: store.HashOf(string(m.Secret)), Client: c})
+		e := &store.Enrolment{Secret: store.HashOf(string(m.Secret)), Client: c}
+		if err = s.enrolments.add(ctx, e); err == nil {
+			err = e.Err
+		}
 		switch fault.KindOf(err) {
 		case fault.Conflict:
 			continue

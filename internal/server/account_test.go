@@ -20,6 +20,7 @@ import (
 	"catenary/internal/server/dispatch"
 	"catenary/internal/server/roster"
 	"catenary/internal/server/store"
+	"catenary/internal/server/store/storetest"
 	"catenary/internal/server/tally"
 	"catenary/internal/wire"
 )
@@ -55,7 +56,7 @@ func newRoom(t testing.TB, n int, held ...roster.Seat) *room {
 }
 
 func (s *Server) openStore(t testing.TB) (err error) {
-	if s.store, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "catenary.db")); err != nil {
+	if s.store, err = store.Open(t.Context(), storetest.SQLite.Prepared(t, storetest.Opened(store.Open))); err != nil {
 		return err
 	}
 	t.Cleanup(func() {

@@ -17,7 +17,7 @@ const archiveFor = 30 * 24 * time.Hour
 // archive keeps of the answer to a question that was asked for a saved one what
 // is to outlast it: what came of it in brief, and if the saved question wants
 // that, the last answer of each machine.
-func (s *Server) archive(ctx context.Context, c closing) error {
+func (s *Server) archive(ctx context.Context, c closing, p plan.Plan) error {
 	of, err := s.store.SavedScopeOf(ctx, c.question)
 	if fault.KindOf(err) == fault.NotFound {
 		return nil // it was asked by itself
@@ -28,14 +28,6 @@ func (s *Server) archive(ctx context.Context, c closing) error {
 	saved := s.shelves.ByID("saved_question", of.SavedQuestion)
 	if saved == nil {
 		return nil // deleted meanwhile
-	}
-	q, err := s.store.Question(ctx, c.question)
-	if err != nil {
-		return err
-	}
-	p, err := plan.Decode(q.Plan)
-	if err != nil {
-		return err
 	}
 	top, distinct := resultset.Briefly(p, c.result.Rows)
 	point := store.TrendPoint{
@@ -50,7 +42,7 @@ func (s *Server) archive(ctx context.Context, c closing) error {
 	}
 	var list []store.RecentAnswer
 	for _, said := range resultset.Each(p, c.result.Rows) {
-		a := store.RecentAnswer{ComputerID: said.Computer, Answered: c.at, Cells: make([][]string, len(said.Cells))}
+		a := store.RecentAnswer{ComputerID: said.Computer, Question: c.question, Answered: c.at, Cells: make([][]string, len(said.Cells))}
 		for i, cell := range said.Cells {
 			a.Cells[i] = cell
 		}

@@ -55,17 +55,16 @@ const (
 )
 
 // Catalogue holds the sensors as of now.
-func (s *Server) Catalogue() *sensor.Catalogue { return s.content.Load().catalogue }
+func (s *Server) Catalogue() *sensor.Catalogue { return s.content.Load() }
 
 // Ask compiles a question, records it, signs it and sends it into every chain.
 func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 	if a.Life < lifeMin || a.Life > wire.LifeMax {
 		return 0, fault.New(fault.Invalid, "a question lives between %v and %v, not %v", lifeMin, wire.LifeMax, a.Life)
 	}
-	c := s.content.Load()
-	p, err := plan.Compile(a.Question, c.catalogue, plan.Options{
+	p, err := plan.Compile(a.Question, s.Catalogue(), plan.Options{
 		ComputerID: a.ComputerID || a.Archive,
-		Definition: func(d sensor.Sensor) []byte { return c.signed[d.Name] },
+		Definition: func(d sensor.Sensor) []byte { return d.Signed },
 		Groups:     a.Groups, Rights: a.Rights, Context: a.Context,
 	})
 	if err != nil {
@@ -182,41 +181,5 @@ func (s *Server) CreateSensor(ctx context.Context, d sensor.Sensor, by string) (
 	if err != nil {
 		return store.Sensor{}, err
 	}
-	return rec, s.ReloadSensors(ctx)
-}
-
-// ReloadSensors makes the catalogue of what the database has.
-func (s *Server) ReloadSensors(ctx context.Context) error {
-	_, err := s.loadContent(ctx)
-	return err
-}
-
-// loadContent reads the catalogue from the database, and returns the records
-// that it is made of.
-func (s *Server) loadContent(ctx context.Context) ([]store.Sensor, error) {
-	s.loading.Lock() // what is read last is what holds
-	defer s.loading.Unlock()
-	records, err := s.store.Sensors(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := sensor.Builtin()
-	signed := map[string][]byte{}
-	for _, r := range records {
-		if len(r.Definition) == 0 {
-			continue
-		}
-		d, err := sensor.Decode(r.Definition)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, d)
-		signed[d.Name] = r.Signed
-	}
-	catalogue, err := sensor.NewCatalogue(all)
-	if err != nil {
-		return nil, err
-	}
-	s.content.Store(&content{catalogue, signed})
-	return records, nil
+	return rec, s.ReloadSensors(ctx, rec.ID)
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -23,6 +24,8 @@ import (
 	"catenary/internal/endpoint"
 	"catenary/internal/link"
 	"catenary/internal/server/roster"
+	"catenary/internal/server/store"
+	"catenary/internal/server/store/storetest"
 	"catenary/internal/trust"
 	"catenary/internal/wire"
 )
@@ -60,10 +63,17 @@ type site struct {
 func startSite(t testing.TB, dir string) *site {
 	t.Helper()
 	s := &site{log: &logbook{}}
-	var err error
-	s.Server, err = New(t.Context(), Config{
+	cfg := Config{
 		DataDir: dir, Listen: "127.0.0.1:0", Servers: []string{"127.0.0.1:1"}, Intervals: DefaultIntervals, Version: "test",
-	}, slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	}
+	_, err := os.Stat(cfg.DatabaseAddress())
+	if errors.Is(err, fs.ErrNotExist) { // the first start, which would be long if the tables had to be made, too
+		err = os.Rename(storetest.SQLite.Prepared(t, storetest.Opened(store.Open)), cfg.DatabaseAddress())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Server, err = New(t.Context(), cfg, slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}

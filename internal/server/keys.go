@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -23,6 +22,7 @@ import (
 	"time"
 
 	"catenary/internal/answer"
+	"catenary/internal/keyfile"
 	"catenary/internal/link"
 	"catenary/internal/seal"
 )
@@ -84,12 +84,12 @@ func OpenKeys(dir string, now time.Time) (*Keys, error) {
 // openSigning needs the root key only if there is no voucher yet.
 func (k *Keys) openSigning(now time.Time) error {
 	var err error
-	if k.signing, err = openKey(k.path(signingFile), newEd25519); err != nil {
+	if k.signing, err = keyfile.Open(k.path(signingFile), newEd25519); err != nil {
 		return err
 	}
 	voucher, err := os.ReadFile(k.path(voucherFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		root, err := openKey(k.path(rootFile), newEd25519)
+		root, err := keyfile.Open(k.path(rootFile), newEd25519)
 		if err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (k *Keys) openSigning(now time.Time) error {
 
 func (k *Keys) openAuthority(now time.Time) error {
 	var err error
-	if k.ca, err = openKey(k.path(caKeyFile), newECDSA); err != nil {
+	if k.ca, err = keyfile.Open(k.path(caKeyFile), newECDSA); err != nil {
 		return err
 	}
 	data, err := os.ReadFile(k.path(caFile))
@@ -148,6 +148,9 @@ func (k *Keys) openAuthority(now time.Time) error {
 	k.Authority, err = x509.ParseCertificate(block.Bytes)
 	return err
 }
+
+// Dir is the folder with the keys.
+func (k *Keys) Dir() string { return k.dir }
 
 // CAPath is the file with the authority's certificate, for programs that call
 // the API.
@@ -197,7 +200,7 @@ func (k *Keys) issue(now time.Time, life time.Duration, pub any, id link.Identit
 // APICertificate is what the API shows for the given host names and addresses.
 // It is kept as long as it fits, so that who has pinned it need not look again.
 func (k *Keys) APICertificate(now time.Time, hosts []string) (*tls.Certificate, error) {
-	key, err := openKey(k.path(apiKeyFile), newECDSA)
+	key, err := keyfile.Open(k.path(apiKeyFile), newECDSA)
 	if err != nil {
 		return nil, err
 	}
@@ -262,36 +265,3 @@ func newEd25519() (ed25519.PrivateKey, error) {
 }
 
 func newECDSA() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
-
-// openKey reads a private key, or makes one and writes it.
-func openKey[K any](path string, make func() (K, error)) (K, error) {
-	var none K
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key, err := make()
-		if err != nil {
-			return none, err
-		}
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			return none, err
-		}
-		return key, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
-	}
-	if err != nil {
-		return none, err
-	}
-	block, rest := pem.Decode(data)
-	if block == nil || len(bytes.TrimSpace(rest)) > 0 {
-		return none, fmt.Errorf("%s is not one key in PEM form", path)
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return none, fmt.Errorf("%s: %w", path, err)
-	}
-	key, ok := parsed.(K)
-	if !ok {
-		return none, fmt.Errorf("%s holds a %T, want a %T", path, parsed, none)
-	}
-	return key, nil
-}

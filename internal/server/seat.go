@@ -12,62 +12,6 @@ import (
 // A client is told a slot only when that is written down: after a crash, too,
 // the server knows whose every slot is, and gives it to nobody else.
 
-// seats writes down where clients have got a slot, all that have come meanwhile
-// in one transaction.
-type seats struct {
-	store *store.Store
-	queue chan seating
-}
-
-type seating struct {
-	touch store.Touch
-	done  chan<- error // buffered; receives exactly one value
-}
-
-// seatTogether bounds the seats of one transaction.
-const seatTogether = 256
-
-func newSeats(db *store.Store) seats { return seats{db, make(chan seating, seatTogether)} }
-
-// keep returns when the touch is written down.
-func (s seats) keep(ctx context.Context, t store.Touch) error {
-	done := make(chan error, 1)
-	select {
-	case s.queue <- seating{t, done}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (s seats) run(ctx context.Context) {
-	for {
-		var batch []seating
-		select {
-		case first := <-s.queue:
-			batch = append(batch, first)
-		case <-ctx.Done():
-			return
-		}
-		for len(batch) < seatTogether && len(s.queue) > 0 {
-			batch = append(batch, <-s.queue)
-		}
-		list := make([]store.Touch, len(batch))
-		for i, b := range batch {
-			list[i] = b.touch
-		}
-		err := s.store.TouchClients(ctx, list)
-		for _, b := range batch {
-			b.done <- err
-		}
-	}
-}
-
 // place registers a client and returns the reply when the slot that it names
 // outlives a crash. Every way in which clients register goes through here.
 func (s *Server) place(ctx context.Context, by call, m wire.Register) (reply wire.Registered, err error) {
@@ -85,7 +29,7 @@ func (s *Server) place(ctx context.Context, by call, m wire.Register) (reply wir
 	if err != nil || fresh == nil {
 		return reply, err
 	}
-	if err := s.seats.keep(ctx, *fresh); err != nil {
+	if err := s.seats.add(ctx, *fresh); err != nil {
 		return wire.Registered{}, err
 	}
 	return reply, s.do(ctx, func(h *hub) { h.clients[id].kept = roster.Seat{LAN: fresh.LAN, Slot: fresh.Slot} })

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 
 	"catenary/internal/endpoint"
 	"catenary/internal/fault"
+	"catenary/internal/keyfile"
 	"catenary/internal/seal"
 )
 
@@ -120,7 +120,7 @@ func (s *secrets) renew(now time.Time) (seal.KeySecret, error) {
 	for _, x := range list {
 		fmt.Fprintf(&text, "%d %s\n", x.hour, hex.EncodeToString(x.key[:]))
 	}
-	if err := replaceFile(s.path, text.Bytes()); err != nil {
+	if err := keyfile.Replace(s.path, text.Bytes()); err != nil {
 		return seal.KeySecret{}, fmt.Errorf("keep the secret of registration keys: %w", err)
 	}
 	s.list.Store(&list)
@@ -151,24 +151,4 @@ func (s *secrets) key(now time.Time, client endpoint.ID, name seal.KeyName, at n
 		return seal.RegistrationKey{}, errElsewhere
 	}
 	return seal.DeriveKey(secret, client, name), nil
-}
-
-// replaceFile writes a file so that after a crash either the old or the new
-// content is there, whole.
-func replaceFile(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return nil
 }

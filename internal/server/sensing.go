@@ -146,8 +146,11 @@ func (s *Server) SensorStats() []store.SensorStat {
 func (s *Server) Runtimes() map[string]plan.Runtime {
 	out := map[string]plan.Runtime{}
 	for _, x := range s.SensorStats() {
+		if x.Count == 0 {
+			continue // only its answers are known
+		}
 		ms := func(n float64) time.Duration { return time.Duration(math.Round(n * float64(time.Millisecond))) }
-		out[x.Name] = plan.Runtime{Average: ms(x.Real.Sum / float64(max(x.Count, 1))), Max: ms(x.Max)}
+		out[x.Name] = plan.Runtime{Average: ms(x.Real.Sum / float64(x.Count)), Max: ms(x.Max)}
 	}
 	return out
 }

@@ -210,10 +210,10 @@ func TestArchive(t *testing.T) {
 		}
 		return id, p
 	}
-	close := func(id uint64, at time.Time, said ...answer.Row) {
+	close := func(id uint64, p plan.Plan, at time.Time, said ...answer.Row) {
 		t.Helper()
 		c := closing{question: id, at: at, result: tally.Result{Progress: tally.Progress{Expected: 9, Answered: len(said), Passed: len(said)}, Rows: answer.RowsOf(answer.ServerLimits, said...)}}
-		if err := s.archive(t.Context(), c); err != nil {
+		if err := s.archive(t.Context(), c, p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -221,21 +221,21 @@ func TestArchive(t *testing.T) {
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	of := store.SavedScope{SavedQuestion: saved}
 	for i, rows := range [][]answer.Row{{said("7", "Linux"), said("8", "AIX")}, {said("8", "Linux")}} {
-		id, _ := ask()
+		id, p := ask()
 		if err := s.store.KeepReissue(t.Context(), store.Reissue{Question: int64(id), SavedQuestion: saved, Asked: noon}); err != nil {
 			t.Fatal(err)
 		}
-		close(id, noon.Add(time.Duration(i)*time.Minute), rows...)
+		close(id, p, noon.Add(time.Duration(i)*time.Minute), rows...)
 	}
 	alone, p := ask()
-	close(alone, noon, said("9", "by itself"))
+	close(alone, p, noon, said("9", "by itself"))
 
 	points, n, err := s.store.Trend(t.Context(), of, 0, 10)
 	if err != nil || n != 2 || points[0].Rows != 1 || points[1].Rows != 2 || points[0].Top[0].Texts[0] != "Linux" || points[0].Expected != 9 {
 		t.Errorf("%+v, %v", points, err)
 	}
 	recent, err := s.store.RecentAnswers(t.Context(), of, resultset.Shape(p))
-	if err != nil || len(recent) != 2 || recent[0].ComputerID != 8 || recent[0].Cells[1][0] != "Linux" || recent[1].ComputerID != 7 || !recent[1].Answered.Equal(noon) {
+	if err != nil || len(recent) != 2 || recent[0].ComputerID != 8 || recent[0].Cells[1][0] != "Linux" || recent[1].ComputerID != 7 || recent[0].Question <= recent[1].Question || recent[1].Question == 0 || !recent[1].Answered.Equal(noon) {
 		t.Errorf("%+v, %v", recent, err)
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"catenary/internal/link"
 	"catenary/internal/sensor"
 	"catenary/internal/server/roster"
+	"catenary/internal/server/sensors"
 	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
 	"catenary/internal/trust"
@@ -75,23 +76,19 @@ type Server struct {
 	turns     turns
 	notices   quota
 
-	loading sync.Mutex              // held while the catalogue is read
-	content atomic.Pointer[content] // the catalogue as of now
+	loading sync.Mutex                       // held while the catalogue is read; guards scripts
+	scripts map[int64]string                 // names of its script sensors, by their numbers
+	content atomic.Pointer[sensor.Catalogue] // as of now
 	calls   chan func(*hub)
 	written chan writing
-	// enrolments waits for the database on behalf of machines that enrol.
-	enrolments enrolments
-	seats      seats
+	// Who enrols, or has got a slot, waits for the database, and the hub does not.
+	enrolments together[*store.Enrolment]
+	seats      together[store.Touch]
 	boundaries boundaries
 	sensing    sensing
+	strings    *sensors.Strings
 	worker     sync.WaitGroup
 	stopped    chan struct{} // closed when the hub takes no more calls
-}
-
-// content is the catalogue and the signed definitions of its script sensors.
-type content struct {
-	catalogue *sensor.Catalogue
-	signed    map[string][]byte // by sensor name
 }
 
 const (
@@ -118,12 +115,17 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 		written: make(chan writing, writingsMax),
 		stopped: make(chan struct{}),
 
-		enrolments: newEnrolments(db),
-		seats:      newSeats(db),
+		enrolments: keptTogether(func(ctx context.Context, list []*store.Enrolment) error { return db.Enrol(ctx, time.Now(), list) }),
+		seats:      keptTogether(db.TouchClients),
 		notices:    quota{most: noticesMax},
 	}
 	s.metrics = newMetrics()
-	if err := s.open(ctx); err != nil {
+	s.strings = sensors.NewStrings()
+	err = UnlockDatabase(ctx, db, cfg.DatabaseKeyPath())
+	if err == nil {
+		err = s.open(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil

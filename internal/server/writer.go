@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"catenary/internal/fault"
+	"catenary/internal/plan"
 )
 
 const (
@@ -45,12 +46,8 @@ func (s *Server) write(ctx context.Context) {
 		if len(w.stats) > 0 {
 			s.insist(ctx, "statistics of sensors", func(ctx context.Context) error { return s.store.KeepSensorStats(ctx, w.stats) }, "count", len(w.stats))
 		}
-		if c := w.close; c.question != 0 {
-			s.insist(ctx, "question's result", func(ctx context.Context) error { return s.closeQuestion(ctx, c) }, "question", c.question)
-			if !c.open {
-				s.insist(ctx, "what came of a saved question", func(ctx context.Context) error { return s.archive(ctx, c) }, "question", c.question)
-			}
-			_ = s.do(ctx, func(h *hub) { h.isWritten(c.number) }) // a server that stops has no desk any more
+		if w.close.question != 0 {
+			s.finish(ctx, w.close)
 		}
 		if !w.forget.IsZero() {
 			s.insist(ctx, "removal of old questions", func(ctx context.Context) error {
@@ -62,6 +59,25 @@ func (s *Server) write(ctx context.Context) {
 			})
 		}
 	}
+}
+
+// finish keeps what came of a question, and learns from it.
+func (s *Server) finish(ctx context.Context, c closing) {
+	var p plan.Plan
+	kept := c
+	s.insist(ctx, "question's result", func(ctx context.Context) (err error) {
+		p, err = s.planOf(ctx, c.question)
+		if err != nil && fault.KindOf(err) != fault.Invalid { // what cannot be understood has no limits
+			return err
+		}
+		kept.result.Rows = s.keptRows(p, c.result.Rows)
+		return s.closeQuestion(ctx, kept)
+	}, "question", c.question)
+	if !c.open {
+		s.learn(c.at, p, c.result)
+		s.insist(ctx, "what came of a saved question", func(ctx context.Context) error { return s.archive(ctx, kept, p) }, "question", c.question)
+	}
+	_ = s.do(ctx, func(h *hub) { h.isWritten(c.number) }) // a server that stops has no desk any more
 }
 
 // insist tries until it is done, or hopeless, or ctx ends.

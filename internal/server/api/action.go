@@ -62,6 +62,7 @@ func (s *server) actionRoutes() []route {
 		{"POST", v2 + "saved_actions", withSession, rights.WriteAction, handler(s.createSavedAction)},
 		{"GET", v2 + "actions/by-name/{name}", withSession, rights.ReadAction, handler(s.actionsByName)},
 		{"GET", v2 + "saved_actions/by-name/{name}", withSession, rights.ReadAction, handler(s.actionsByName)},
+		{"PATCH", v2 + "saved_actions/by-name/{name}", withSession, rights.WriteAction, faced{s.changeSavedByName, s.faceOf("saved_actions"), changes}},
 		{"POST", v2 + "action_stops", withSession, rights.WriteAction, handler(s.stopAction)},
 		{"GET", v2 + "saved_action_approvals", withSession, rights.ReadAction, get(s.listApprovals)},
 		{"POST", v2 + "saved_action_approvals", withSession, rights.ApproveAction, post(bodyMax, s.approve)},
@@ -102,6 +103,9 @@ func (s *server) createAction(w http.ResponseWriter, c call) error {
 	in, err := f.body(w, c)
 	if err != nil {
 		return err
+	}
+	if in.Object("package_spec") == nil {
+		return noPackage()
 	}
 	if in.Object("target_group") == nil {
 		return object.Bad("target_group", "is missing: which machines are meant?")
@@ -149,8 +153,12 @@ func (s *server) createSavedAction(w http.ResponseWriter, c call) error {
 	return s.answer(w, f, is)
 }
 
-// issue makes the next action of a scheduled one.
+// issue makes the next action of a scheduled one, if its author may still have
+// that done.
 func (s *server) issue(c call, ch *shelf.Change, saved *shelf.Record) (*shelf.Record, error) {
+	if err := s.allowDeed(ch, saved.Object); err != nil {
+		return nil, err
+	}
 	o := object.New(object.ShapeOf("action"))
 	for _, field := range []string{"name", "comment", "action_group", "package_spec", "target_group", "expire_seconds", "distribute_seconds", "priority"} {
 		if saved.Object.Has(field) {
@@ -197,7 +205,7 @@ func (s *server) prepareSavedAction(_ context.Context, c call, ch *shelf.Change,
 	r := packageOf(ch, o)
 	switch {
 	case p == nil || p.Int("source_id") == 0 && p.Int("id") == 0 && p.Text("name") == "":
-		return fault.New(fault.Invalid, "ActionRequiresPackage: package_spec is missing")
+		return noPackage()
 	case r == nil:
 		return missing("Package", "package")
 	}
@@ -214,7 +222,7 @@ func (s *server) prepareSavedAction(_ context.Context, c call, ch *shelf.Change,
 	if err := s.targetAction(ch, o); err != nil {
 		return err
 	}
-	if err := s.allowTargets(c, ch, o); err != nil {
+	if err := s.allowTargets(ch, c.rights, o); err != nil {
 		return err
 	}
 	if was == nil {
@@ -229,6 +237,10 @@ func (s *server) prepareSavedAction(_ context.Context, c call, ch *shelf.Change,
 		o.Set("approver", nil)
 	}
 	return nil
+}
+
+func noPackage() error {
+	return fault.New(fault.Invalid, "ActionRequiresPackage: package_spec is missing")
 }
 
 // needsApproval reports whether what the caller does waits for a second person.

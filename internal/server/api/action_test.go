@@ -78,14 +78,31 @@ func TestActions(t *testing.T) {
 			t.Errorf("after %v it is %s", tt.at, got)
 		}
 	}
-	w = d.call("GET", "/api/v2/export?input=action_history&mode=csv", "")
+	d.histories()
+}
+
+// histories are what TestActions has asked and done, as files.
+func (d *desk) histories() {
+	d.t.Helper()
+	w := d.call("GET", "/api/v2/export?input=action_history&mode=csv", "")
 	if lines := strings.Split(strings.TrimSpace(w.Body.String()), "\n"); len(lines) != 4 || !strings.HasPrefix(lines[0], "id,name,package") || !strings.Contains(lines[3], "Go,Clean") {
-		t.Errorf("history is %s", w.Body)
+		d.t.Errorf("history is %s", w.Body)
 	}
 	d.ask("Get Computer Name from all machines")
-	if h := data[[]map[string]string](t, d.call("GET", "/api/v2/export?input=question_history&mode=json", "")); len(h) != 1 || h[0]["query_text"] != "Get Computer Name from all machines" {
-		t.Errorf("questions were %v", h)
+	if h := data[[]map[string]string](d.t, d.call("GET", "/api/v2/export?input=question_history&mode=json", "")); len(h) != 1 || h[0]["query_text"] != "Get Computer Name from all machines" {
+		d.t.Errorf("questions were %v", h)
 	}
+	d.made("actions", `{"name":"=SUM(1)","package_spec":{"name":"clean"},"action_group":{"id":1},"target_group":{"id":1}}`)
+	for query, want := range map[string]string{
+		"mode=csv&columns=name,%20id&ids=3,%204,99": "name,id\n'=SUM(1),4\nClean,3\n", // no spreadsheet takes it for a formula
+		"mode=json&columns=name&ids=4":              `{"data":[{"name":"=SUM(1)"}]}` + "\n",
+		"ids=99":                                    `{"data":[]}` + "\n",
+	} {
+		if w := d.call("GET", "/api/v2/export?input=action_history&"+query, ""); w.Body.String() != want {
+			d.t.Errorf("%s: %s, want %s", query, w.Body, want)
+		}
+	}
+	d.denies("GET", "export?input=action_history&columns=id,nope", "", 400, `columns: \"nope\" is none of id, name`)
 	d.denies("GET", "export?input=x", "", 400, "neither question_history")
 }
 
@@ -153,7 +170,8 @@ func TestApproval(t *testing.T) {
 		t.Errorf("waiting are %v", list)
 	}
 	d.denies("POST", "saved_action_approvals", `{"id":1,"approved_flag":1}`, 403, "RBACInvalidOperation: nobody approves what is his own")
-	d.denies("POST", "saved_action_approvals", `{"id":9,"approved_flag":1}`, 404, "SavedActionNotFound")
+	d.denies("POST", "saved_action_approvals", `{"id":9,"approved_flag":1}`, 404, `{"text":"REST Object Not Found Exception:  SavedActionNotFound: `)
+	d.denies("POST", "actions", `{"name":"x","action_group":{"id":1}}`, 400, "ActionRequiresPackage")
 	bob, err := d.store.CreateUser(t.Context(), store.User{Name: "bob", Created: time.Now()})
 	must(t, err)
 	must(t, d.api.shelves.Change(t.Context(), shelf.Author{}, func(ch *shelf.Change) error {
@@ -162,6 +180,7 @@ func TestApproval(t *testing.T) {
 		_, err := ch.Create("user", bob.ID, o)
 		return err
 	}))
+	first := d.session
 	d.session = string(d.api.sessions.start(time.Now(), bob))
 	d.ok(d.call("POST", "/api/v2/saved_action_approvals", `{"id":1,"approved_flag":1}`))
 	a := d.shown(fmt.Sprintf("actions/%d", id))
@@ -173,6 +192,14 @@ func TestApproval(t *testing.T) {
 	if s := d.shown("saved_actions/1"); s["approved_flag"] != true {
 		t.Errorf("renamed: %v", s)
 	}
+	d.ok(d.call("PATCH", "/api/v2/saved_actions/by-name/SAME%20deed", `{"comment":"by name"}`))
+	if s := d.shown("saved_actions/1"); s["comment"] != "by name" {
+		t.Errorf("changed by name: %v", s)
+	}
+	d.denies("PATCH", "saved_actions/by-name/nothing", `{}`, 404, "SavedActionNotFound")
+	d.session = first
+	d.made("saved_actions", `{"name":"Same Deed","package_spec":{"id":1},"action_group":{"id":1},"target_group":{"id":1}}`)
+	d.denies("PATCH", "saved_actions/by-name/same%20deed", `{"comment":"x"}`, 400, "UpdateSavedActionFailed: 2 scheduled actions")
 	d.ok(d.call("PATCH", "/api/v2/saved_actions/1", `{"target_group":{"id":3}}`))
 	if s := d.shown("saved_actions/1"); s["approved_flag"] != false {
 		t.Errorf("sent elsewhere, and still approved: %v", s)

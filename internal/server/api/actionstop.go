@@ -2,8 +2,8 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,14 +22,9 @@ func (s *server) actionsByName(w http.ResponseWriter, c call) error {
 		path = "saved_actions"
 	}
 	f := s.faceOf(path)
-	var found []*shelf.Record
-	for _, r := range s.visible(f, c) {
-		if value.Fold(r.Object.Text("name")) == value.Fold(c.PathValue("name")) {
-			found = append(found, r)
-		}
-	}
-	if len(found) == 0 {
-		return s.shelves.Kind(f.kind).Missing()
+	found, err := s.actionsCalled(f, c)
+	if err != nil {
+		return err
 	}
 	return s.sendList(w, c, listing{
 		n: len(found), has: f.objectShape().HasPath,
@@ -38,7 +33,39 @@ func (s *server) actionsByName(w http.ResponseWriter, c call) error {
 			return text
 		},
 		append: func(b []byte, i int) []byte { return append(b, s.text(f, found[i])...) },
+		sees:   s.sees(f, found),
 	})
+}
+
+// actionsCalled are the actions of the name in the path that the caller may see,
+// at least one.
+func (s *server) actionsCalled(f *face, c call) ([]*shelf.Record, error) {
+	var found []*shelf.Record
+	for _, r := range s.visible(f, c) {
+		if value.Fold(r.Object.Text("name")) == value.Fold(c.PathValue("name")) {
+			found = append(found, r)
+		}
+	}
+	if len(found) == 0 {
+		return nil, s.shelves.Kind(f.kind).Missing()
+	}
+	return found, nil
+}
+
+// changeSavedByName changes the scheduled action of a name, if there is only
+// one.
+func (s *server) changeSavedByName(w http.ResponseWriter, c call) error {
+	f := s.faceOf("saved_actions")
+	found, err := s.actionsCalled(f, c)
+	if err != nil {
+		return err
+	}
+	if len(found) > 1 {
+		return fault.New(fault.Invalid, "UpdateSavedActionFailed: %d scheduled actions are called %q: say the number of one", len(found), shorten(found[0].Object.Text("name")))
+	}
+	c.SetPathValue("name", "")
+	c.SetPathValue("id", strconv.FormatInt(found[0].ID, 10))
+	return s.changeFace(f)(w, c)
 }
 
 // prepareActionGroup checks an action group.
@@ -65,7 +92,7 @@ func (s *server) action(c call, from namer, p rights.Privilege, id int64) (*shel
 // stopAction stops an action, for good.
 func (s *server) stopAction(w http.ResponseWriter, c call) error {
 	f := s.faceOf("action_stops")
-	body, err := readBody(w, c.Request, bodyMax)
+	body, err := readBody(w, c, bodyMax)
 	if err != nil {
 		return err
 	}
@@ -128,7 +155,8 @@ type approvalRequest struct {
 	ApprovedFlag flag   `json:"approved_flag"`
 }
 
-// approve says yes to a scheduled action of somebody else.
+// approve says yes to a scheduled action of somebody else, who may have it done,
+// and to whose machines the one who approves has a right, too.
 func (s *server) approve(ctx context.Context, c call, in approvalRequest) (approvalObject, error) {
 	f := s.faceOf("saved_actions")
 	var is *shelf.Record
@@ -152,6 +180,12 @@ func (s *server) approve(ctx context.Context, c call, in approvalRequest) (appro
 		if why != "" {
 			return fault.New(fault.Denied, "RBACInvalidOperation: %s", why)
 		}
+		if err := s.allowDeed(ch, r.Object); err != nil {
+			return err
+		}
+		if err := s.allowTargets(ch, c.rights, r.Object); err != nil {
+			return err
+		}
 		o := r.Object.Clone()
 		o.Set("approved_flag", true)
 		o.Set("approver", object.Ref{ID: c.user.ID})
@@ -161,7 +195,7 @@ func (s *server) approve(ctx context.Context, c call, in approvalRequest) (appro
 		return err
 	})
 	if err != nil {
-		return approvalObject{}, fmt.Errorf("approval: %w", err)
+		return approvalObject{}, err
 	}
 	return toApproval(is), nil
 }

@@ -21,7 +21,9 @@ import (
 	"catenary/internal/plan"
 	"catenary/internal/question"
 	"catenary/internal/sensor"
+	"catenary/internal/server/certificate"
 	"catenary/internal/server/depot"
+	"catenary/internal/server/fetch"
 	"catenary/internal/server/people"
 	"catenary/internal/server/rights"
 	"catenary/internal/server/shelf"
@@ -45,8 +47,9 @@ type Engine interface {
 	// SignSensor returns a script sensor's definition in canonical form, and the
 	// same with the signature that clients want.
 	SignSensor(s sensor.Sensor) (definition, signed []byte)
-	// ReloadSensors makes the catalogue of what the database has.
-	ReloadSensors(ctx context.Context) error
+	// ReloadSensors brings the catalogue in line with what the database has of the
+	// sensors of some numbers, and without numbers of all.
+	ReloadSensors(ctx context.Context, ids ...int64) error
 	// Account says what has become of a question on each machine, so far or in
 	// the end.
 	Account(ctx context.Context, question uint64) (store.Account, error)
@@ -102,6 +105,8 @@ type Options struct {
 	// Exports is a folder of the handler's own for exported answers; empty: nothing
 	// can be exported.
 	Exports string
+	// Certificates keeps the one with which the API is served.
+	Certificates *certificate.Folder
 	// Runtimes are how long sensors have run so far, by name; nil: nothing is
 	// known of that.
 	Runtimes func() map[string]plan.Runtime
@@ -136,43 +141,48 @@ func NewServer(h http.Handler, tlsConfig *tls.Config) *http.Server {
 
 // A server is what the routes share.
 type server struct {
-	engine      Engine
-	store       *store.Store
-	shelves     *shelf.Shelves
-	book        *groupBook
-	groups      question.Groups // book, but in tests of questions
-	reissuer    *reissuer
-	depot       *depot.Depot
-	imports     *imports
-	sealer      Sealer
-	pending     pending
-	hostname    string
-	runtimes    func() map[string]plan.Runtime
-	people      *people.Book
-	rightsOf    func(store.User) rights.Rights
-	logins      lastLogins
-	log         *slog.Logger
-	version     string
-	metrics     http.Handler
-	registry    *prometheus.Registry
-	document    func() ([]byte, error) // the OpenAPI description
-	figures     figures
-	sessions    *sessions
-	attempts    *attempts
-	caches      *caches
-	limits      *limits
-	reload      reload
-	results     *keptSets
-	exports     *exports
-	passwords   passwords
-	outside     chan struct{} // one place per question to a directory or an identity provider
-	directories *directories
-	providers   *providers
-	ceremonies  *ceremonies
-	scimUse     *scimUse
-	streams     chan struct{} // one place per event stream
-	renders     chan struct{} // one place per result set being built
-	mux         *http.ServeMux
+	engine       Engine
+	store        *store.Store
+	shelves      *shelf.Shelves
+	book         *groupBook
+	groups       question.Groups // book, but in tests of questions
+	reissuer     *reissuer
+	depot        *depot.Depot
+	fetcher      *fetch.Fetcher
+	imports      *imports
+	sealer       Sealer
+	pending      pending
+	hostname     string
+	certificates *certificate.Folder
+	runtimes     func() map[string]plan.Runtime
+	people       *people.Book
+	rightsOf     func(store.User) rights.Rights
+	logins       lastLogins
+	log          *slog.Logger
+	version      string
+	metrics      http.Handler
+	registry     *prometheus.Registry
+	document     func() ([]byte, error) // the OpenAPI description
+	figures      figures
+	sessions     *sessions
+	tokens       *tokens
+	attempts     *attempts
+	caches       *caches
+	sights       *sights
+	limits       *limits
+	reload       reload
+	results      *keptSets
+	exports      *exports
+	passwords    passwords
+	outside      chan struct{} // one place per question to a directory or an identity provider
+	directories  *directories
+	providers    *providers
+	ceremonies   *ceremonies
+	scimUse      *scimUse
+	streams      chan struct{} // one place per event stream
+	renders      chan struct{} // one place per result set being built
+	large        chan struct{} // one place per large body
+	mux          *http.ServeMux
 }
 
 // A Service is the whole API: a handler, and what has to happen without anybody
@@ -188,35 +198,40 @@ func Handler(e Engine, s *store.Store, opt Options) Service { return Service{new
 
 func newServer(e Engine, st *store.Store, opt Options) *server {
 	s := &server{
-		engine:      e,
-		store:       st,
-		shelves:     opt.Shelves,
-		book:        newGroupBook(opt.Shelves, e.Catalogue),
-		reissuer:    newReissuer(),
-		imports:     newImports(),
-		sealer:      opt.Sealer,
-		depot:       opt.Files,
-		hostname:    opt.Hostname,
-		runtimes:    opt.Runtimes,
-		people:      people.Open(opt.Shelves),
-		log:         opt.Log,
-		version:     opt.Version,
-		sessions:    newSessions(),
-		attempts:    newAttempts(),
-		caches:      newCaches(),
-		limits:      newLimits(),
-		results:     newKeptSets(),
-		exports:     openExports(opt.Exports),
-		passwords:   newPasswords(),
-		outside:     make(chan struct{}, outsideMax),
-		providers:   newProviders(),
-		ceremonies:  newCeremonies(),
-		scimUse:     &scimUse{last: map[int64]time.Time{}},
-		directories: newDirectories(),
-		streams:     make(chan struct{}, streamsMax),
-		renders:     make(chan struct{}, rendersMax),
+		engine:       e,
+		store:        st,
+		shelves:      opt.Shelves,
+		book:         newGroupBook(opt.Shelves, e.Catalogue),
+		reissuer:     newReissuer(),
+		imports:      newImports(),
+		sealer:       opt.Sealer,
+		depot:        opt.Files,
+		hostname:     opt.Hostname,
+		certificates: opt.Certificates,
+		runtimes:     opt.Runtimes,
+		people:       people.Open(opt.Shelves),
+		log:          opt.Log,
+		version:      opt.Version,
+		sessions:     newSessions(),
+		tokens:       newTokens(),
+		attempts:     newAttempts(),
+		caches:       newCaches(),
+		sights:       newSights(),
+		limits:       newLimits(),
+		results:      newKeptSets(),
+		exports:      openExports(opt.Exports),
+		passwords:    newPasswords(),
+		outside:      make(chan struct{}, outsideMax),
+		providers:    newProviders(),
+		ceremonies:   newCeremonies(),
+		scimUse:      &scimUse{last: map[int64]time.Time{}},
+		directories:  newDirectories(),
+		streams:      make(chan struct{}, streamsMax),
+		renders:      make(chan struct{}, rendersMax),
+		large:        make(chan struct{}, largeMax),
 	}
 	s.groups = s.book
+	s.fetcher = s.newFetcher(fetch.Defaults)
 	s.rightsOf = s.effective
 	if s.runtimes == nil {
 		s.runtimes = func() map[string]plan.Runtime { return nil }

@@ -39,7 +39,7 @@ func (s *server) entry(c call, e store.AuditEntry) store.AuditEntry {
 // auditKinds are the kinds of which there are entries, by the name that programs
 // have for them.
 func (s *server) auditKinds() map[string]string {
-	out := map[string]string{auditLogins: auditLogins, "api_tokens": auditTokens, "sensors": "sensor"}
+	out := map[string]string{auditLogins: auditLogins, "api_tokens": auditTokens, "sensors": "sensor", "https_certificates": auditCertificates}
 	for _, f := range s.faces() {
 		if f.kept.all != nil { // a view: what it changes is in the audit
 			continue

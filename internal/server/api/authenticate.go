@@ -13,10 +13,7 @@ import (
 	"catenary/internal/server/store"
 )
 
-const (
-	tokenPrefix = "token-"
-	usedEvery   = time.Minute // a token's last use is written this often, not at each request
-)
+const tokenPrefix = "token-"
 
 // authenticate returns whose session or token string it is.
 func (s *server) authenticate(ctx context.Context, str secret, addr netip.Addr) (store.User, error) {
@@ -36,12 +33,13 @@ func (s *server) useToken(ctx context.Context, str secret, addr netip.Addr) (sto
 	bad := func(why string) (store.User, error) {
 		return store.User{}, refusal{http.StatusUnauthorized, fault.New(fault.Stranger, "Unauthorized: %s", why)}
 	}
-	t, err := s.store.TokenByHash(ctx, store.HashOf(string(str)))
-	if fault.KindOf(err) == fault.NotFound {
-		return bad("unknown API token")
-	}
-	if err != nil {
+	if err := s.tokens.load(ctx, s.store); err != nil {
 		return store.User{}, err
+	}
+	h := store.HashOf(string(str))
+	t, ok := s.tokens.find(h)
+	if !ok {
+		return bad("unknown API token")
 	}
 	now := time.Now()
 	if !now.Before(t.Expires) {
@@ -54,17 +52,12 @@ func (s *server) useToken(ctx context.Context, str secret, addr netip.Addr) (sto
 	if !trusts(trusted, addr) {
 		return bad("the API token may not be used from this address")
 	}
-	if now.Sub(t.LastUsed) >= usedEvery {
-		if err := s.store.TouchToken(ctx, t.ID, now); err != nil {
-			return store.User{}, err
-		}
-	}
-	u, err := s.store.UserByID(ctx, t.UserID)
-	u.Password, u.Persona = "", t.Persona
-	if err == nil && !s.mayAct(u) {
+	u := s.userOf(t)
+	if !s.mayAct(u) {
 		return bad("the user of the API token may not act any more")
 	}
-	return u, err
+	s.tokens.use(now, h)
+	return u, nil
 }
 
 // trusts reports whether a list of addresses and networks has addr. An empty

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"catenary/internal/fault"
+	"catenary/internal/server/people"
+	"catenary/internal/server/rights"
 )
 
 const (
@@ -16,11 +18,21 @@ const (
 	cacheIsMissing = "the cache %d has expired, or never was one of this list: ask again without cache_id, and with cache_expiration"
 )
 
+func cacheNotFound(id int64) error {
+	return fault.New(fault.NotFound, "CacheNotFound: "+cacheIsMissing, id)
+}
+
 // A holder is for whom and of which list something is kept.
 type holder struct {
-	user, persona int64
-	path          string
-	rights        uint64 // a version: who loses a right loses what was kept with it
+	as     people.Identity
+	path   string
+	rights rights.Rights // with which the list was made: who has others now has lost it
+	groups uint64        // version of the computer groups
+}
+
+// has reports whether what is kept for h is for somebody who asks now.
+func (h holder) has(now holder, limited bool) bool {
+	return h.as == now.as && h.path == now.path && h.rights.Equal(now.rights) && (!limited || h.groups == now.groups)
 }
 
 // caches keep lists as they were, so that the pages of one fit together.
@@ -71,14 +83,14 @@ func (c *caches) makeRoom(now time.Time, k *kept) {
 		switch {
 		case !now.Before(old.view.expires):
 			c.drop(el)
-		case old.user == k.user:
+		case old.as.User == k.as.User:
 			own++
 		}
 		el = next
 	}
 	for el := c.order.Front(); el != nil && own >= cachesOfOne; {
 		next := el.Next()
-		if el.Value.(*kept).user == k.user {
+		if el.Value.(*kept).as.User == k.as.User {
 			c.drop(el)
 			own--
 		}
@@ -101,15 +113,15 @@ func (c *caches) use(now time.Time, where holder, id int64, life time.Duration) 
 	defer c.mu.Unlock()
 	el := c.byID[id]
 	if el == nil {
-		return nil, fault.New(fault.NotFound, "CacheNotFound: "+cacheIsMissing, id)
+		return nil, cacheNotFound(id)
 	}
 	k := el.Value.(*kept)
 	if !now.Before(k.view.expires) {
 		c.drop(el)
-		return nil, fault.New(fault.NotFound, "CacheNotFound: "+cacheIsMissing, id)
+		return nil, cacheNotFound(id)
 	}
-	if k.holder != where { // nobody learns that somebody else has it
-		return nil, fault.New(fault.NotFound, "CacheNotFound: "+cacheIsMissing, id)
+	if !k.has(where, k.view.limited) { // nobody learns that somebody else has it
+		return nil, cacheNotFound(id)
 	}
 	if life > 0 {
 		k.life = life
@@ -118,6 +130,15 @@ func (c *caches) use(now time.Time, where holder, id int64, life time.Duration) 
 	c.order.MoveToBack(el)
 	out := k.view
 	return &out, nil
+}
+
+// forget drops a list that is kept.
+func (c *caches) forget(id int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if el := c.byID[id]; el != nil {
+		c.drop(el)
+	}
 }
 
 // count is how many lists are kept.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"catenary/internal/server/rights"
 	"catenary/internal/server/store"
@@ -184,6 +185,11 @@ func TestConventions(t *testing.T) {
 					t.Errorf("%s %.30q: %d %s", name, body, w.Code, w.Body)
 				}
 			}
+		}
+		if strings.HasSuffix(rt.path, "/logout") { // without a body it has ended the session of the header
+			u, err := d.store.UserByID(t.Context(), 1)
+			must(t, err)
+			d.session = string(d.api.sessions.start(time.Now(), u))
 		}
 		checked++
 	}

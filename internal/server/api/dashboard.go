@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"regexp"
 	"strings"
 
@@ -40,8 +41,7 @@ func (s *server) removeDashboard(_ context.Context, _ call, ch *shelf.Change, r 
 	return s.refuseUsed(ch, "Dashboard", "dashboard", r)
 }
 
-// prepareURL checks the pattern of URLs from which clients may load by
-// themselves. Clients do so in a later version.
+// prepareURL checks the pattern of URLs from which files of packages may come.
 func prepareURL(_ context.Context, _ call, ch *shelf.Change, was *shelf.Record, o *object.Object) error {
 	pattern := o.Text("url_regex")
 	if pattern == "" || len(pattern) > urlPatternMax {
@@ -99,10 +99,32 @@ func (s *server) listPlugins(context.Context, call) ([]any, error) {
 }
 
 type pluginRequest struct {
-	Name   string `json:"name"`
-	Bundle string `json:"bundle"`
+	Name      string           `json:"name"`
+	Bundle    string           `json:"bundle"`
+	Arguments []pluginArgument `json:"arguments"`
 }
 
-func (s *server) runPlugin(_ context.Context, _ call, in pluginRequest) (struct{}, error) {
-	return struct{}{}, fault.New(fault.NotFound, "REST Object Not Found Exception:  PluginNotFound: The requested plugin was not found: %q of %q", shorten(in.Name), shorten(in.Bundle))
+type pluginArgument struct {
+	Name  string          `json:"name"`
+	Value json.RawMessage `json:"value"`
+}
+
+// A pluginAnswer is what a plugin has said, in the form in which programs expect
+// it.
+type pluginAnswer struct {
+	Plugin struct {
+		Name     string `json:"name"`
+		Bundle   string `json:"bundle"`
+		ExitCode int    `json:"exit_code"`
+		Response string `json:"script_response"`
+	} `json:"plugin"`
+}
+
+// runPlugin finds none: a later version has module services that take their
+// part.
+func (s *server) runPlugin(_ context.Context, _ call, in pluginRequest) (pluginAnswer, error) {
+	if in.Name == "" {
+		return pluginAnswer{}, object.Bad("name", "is missing: which plugin is to run?")
+	}
+	return pluginAnswer{}, fault.New(fault.NotFound, "REST Object Not Found Exception:  PluginNotFound: The requested plugin was not found: %q of the bundle %q; there are none yet", shorten(in.Name), shorten(in.Bundle))
 }

@@ -6,26 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"unicode/utf8"
 
 	"catenary/internal/fault"
 	"catenary/internal/filter"
 )
-
-// readBody returns the request's body, whatever its Content-Type says: old
-// programs say nothing, or something wrong.
-func readBody(w http.ResponseWriter, r *http.Request, max int64) ([]byte, error) {
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, max))
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, refusal{http.StatusRequestEntityTooLarge, fault.New(fault.Invalid, "the body is larger than %d bytes", tooLarge.Limit)}
-	}
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "the body could not be read: %w", err)
-	}
-	return b, nil
-}
 
 // decode reads exactly one JSON value. Members that In does not know are
 // passed over: programs send back whole objects that they were given.

@@ -154,7 +154,7 @@ func (s *server) exported(f *face, r *shelf.Record) bool {
 var unportable = map[string][]string{
 	"sensor":         {"hash", "hash_size", "string_count", "string_hints", "source_id", "source_hash", "preview_sensor_flag"},
 	"group":          {"filters", "sub_groups", "and_flag", "not_flag", "source_id"},
-	"saved_question": {"question", "most_recent_question_id", "cache_row_id", "archive_owner", "index"},
+	"saved_question": {"question", "most_recent_question_id", "seeding_question_ids", "cache_row_id", "archive_owner", "index"},
 	"package_spec":   {"source_id", "source_hash", "source_hash_changed_flag", "verify_group_id", "signature"},
 	"dashboard":      {"group_id"},
 	"content_set":    {"reserved_name"},
@@ -170,7 +170,7 @@ func appendPortable(b []byte, o *object.Object, names object.Names) []byte {
 	for i := range o.Shape().Fields {
 		f := &o.Shape().Fields[i]
 		said := portableField(o, f, names)
-		if said == nil || slices.Contains(unportable[o.Shape().Name], f.Name) && (o.Shape().Name != "group" || o.Text("text") != "") {
+		if said == nil || o.Is(learnedHash) && (f.Name == "hash" || f.Name == "size") || slices.Contains(unportable[o.Shape().Name], f.Name) && (o.Shape().Name != "group" || o.Text("text") != "") {
 			continue
 		}
 		if !first {
@@ -185,7 +185,7 @@ func appendPortable(b []byte, o *object.Object, names object.Names) []byte {
 
 // portableField is what stands behind a field's name; nil if nothing is to.
 func portableField(o *object.Object, f *object.Field, names object.Names) []byte {
-	if f.Type == object.Head || f.ReadOnly || f.Secret || !o.Has(f.Name) {
+	if f.Type == object.Head || f.ReadOnly || f.Hidden || !o.Has(f.Name) {
 		return nil
 	}
 	if f.Type == object.Reference && slices.Contains([]string{"user", "persona", "user_group"}, f.Kind) {

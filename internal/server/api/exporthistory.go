@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"catenary/internal/fault"
@@ -46,10 +47,18 @@ func (s *server) exportHistory(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
+	if h, err = h.chosen(query.Get("columns"), query.Get("ids")); err != nil {
+		return err
+	}
 	switch mode := query.Get("mode"); mode {
 	case "csv":
 		var b bytes.Buffer
 		out := csv.NewWriter(&b)
+		for _, row := range h.rows {
+			for j := range row {
+				row[j] = spreadsheet(row[j])
+			}
+		}
 		if err := out.WriteAll(append([][]string{h.columns}, h.rows...)); err != nil {
 			return err
 		}
@@ -69,6 +78,38 @@ func (s *server) exportHistory(w http.ResponseWriter, c call) error {
 	}
 }
 
+// chosen are the columns and the rows that a program wants, by names and
+// numbers with commas between; empty: all.
+func (h history) chosen(columns, ids string) (history, error) {
+	if ids != "" {
+		wanted := map[string]bool{}
+		for id := range strings.SplitSeq(ids, ",") {
+			wanted[strings.TrimSpace(id)] = true
+		}
+		h.rows = slices.DeleteFunc(h.rows, func(row []string) bool { return !wanted[row[0]] })
+	}
+	if columns == "" {
+		return h, nil
+	}
+	var places []int
+	out := history{}
+	for name := range strings.SplitSeq(columns, ",") {
+		at := slices.Index(h.columns, strings.TrimSpace(name))
+		if at < 0 || len(places) == len(h.columns) {
+			return h, fault.New(fault.Invalid, "columns: %q is none of %s, or one too many", shorten(name), strings.Join(h.columns, ", "))
+		}
+		places, out.columns = append(places, at), append(out.columns, h.columns[at])
+	}
+	for _, row := range h.rows {
+		var cut []string
+		for _, at := range places {
+			cut = append(cut, row[at])
+		}
+		out.rows = append(out.rows, cut)
+	}
+	return out, nil
+}
+
 func (s *server) questionHistory(ctx context.Context, c call) (history, error) {
 	h := history{columns: []string{"id", "query_text", "user", "creation_time", "expiration"}}
 	list, _, err := s.store.Questions(ctx, 0, historyMax)
@@ -81,7 +122,7 @@ func (s *server) questionHistory(ctx context.Context, c call) (history, error) {
 	}
 	for _, q := range list {
 		h.rows = append(h.rows, []string{
-			strconv.FormatUint(q.ID, 10), spreadsheet(q.Text), spreadsheet(users[q.UserID]), stamp(q.Issued), stamp(q.Expires),
+			strconv.FormatUint(q.ID, 10), q.Text, users[q.UserID], stamp(q.Issued), stamp(q.Expires),
 		})
 	}
 	return h, nil
@@ -96,8 +137,8 @@ func (s *server) actionHistory(c call) history {
 	for _, r := range slices.Backward(all) {
 		o := r.Object
 		h.rows = append(h.rows, []string{
-			strconv.FormatInt(r.ID, 10), spreadsheet(o.Text("name")), spreadsheet(o.Object("package_spec").Text("name")), spreadsheet(o.Object("target_group").Text("name")),
-			spreadsheet(s.shelves.NameOf("user", o.Ref("user").ID)), stamp(o.Time("start_time")), stamp(o.Time("expiration_time")), s.actionStatus(o, time.Now()),
+			strconv.FormatInt(r.ID, 10), o.Text("name"), o.Object("package_spec").Text("name"), o.Object("target_group").Text("name"),
+			s.shelves.NameOf("user", o.Ref("user").ID), stamp(o.Time("start_time")), stamp(o.Time("expiration_time")), s.actionStatus(o, time.Now()),
 		})
 	}
 	return h

@@ -180,11 +180,16 @@ func (s *server) visible(f *face, c call) []*shelf.Record {
 	}
 	out := make([]*shelf.Record, 0, len(all))
 	for _, r := range all {
-		if (f.shows == nil || f.shows(r)) && (f.hides == nil || !f.hides(c, r.Object)) && f.allowSight(c, r.Object) == nil {
+		if f.visible(c, r) {
 			out = append(out, r)
 		}
 	}
 	return out
+}
+
+// visible reports whether the caller may see a record.
+func (f *face) visible(c call, r *shelf.Record) bool {
+	return (f.shows == nil || f.shows(r)) && (f.hides == nil || !f.hides(c, r.Object)) && f.allowSight(c, r.Object) == nil
 }
 
 func (s *server) listFace(f *face) handler {
@@ -202,10 +207,23 @@ func (s *server) listing(f *face, c call) listing {
 		},
 		append: func(b []byte, i int) []byte { return append(b, s.text(f, all[i])...) },
 	}
+	l.sees = s.sees(f, all)
 	if _, can := f.objectShape().Field("hidden_flag"); can {
 		l.hidden = func(i int) bool { return all[i].Object.Is("hidden_flag") }
 	}
 	return l
+}
+
+// sees reports whether the caller may see a record as it is now; one that has
+// been deleted is as it was.
+func (s *server) sees(f *face, all []*shelf.Record) func(c call, i int) bool {
+	if f.hides == nil && f.set == "" && f.setOf == nil {
+		return nil // that depends on nothing but his rights
+	}
+	return func(c call, i int) bool {
+		r := s.byID(f, all[i].ID)
+		return r == nil || f.visible(c, r)
+	}
 }
 
 func (s *server) showFace(f *face) handler {
@@ -239,7 +257,7 @@ func (s *server) answer(w http.ResponseWriter, f *face, r *shelf.Record) error {
 // body reads the object in a request. Some programs wrap it once more, in the
 // name of what it is.
 func (f *face) body(w http.ResponseWriter, c call) (*object.Object, error) {
-	b, err := readBody(w, c.Request, objectMax)
+	b, err := readBody(w, c, objectMax)
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +279,7 @@ func (f *face) body(w http.ResponseWriter, c call) (*object.Object, error) {
 }
 
 func (c call) author() shelf.Author {
-	return shelf.Author{UserID: c.user.ID, PersonaID: c.user.Persona, UserName: c.user.Name, Address: remote(c.Request).String()}
+	return shelf.Author{UserID: c.user.ID, PersonaID: c.user.Persona, UserGroupID: c.user.UserGroup, UserName: c.user.Name, Address: remote(c.Request).String()}
 }
 
 func (s *server) createFace(f *face) handler {

@@ -27,7 +27,7 @@ func (s *server) faces() []*face {
 		{path: "management_rights_groups", kind: "group", shape: "management_rights_group", verbs: canAll | listHasInfo | saysIDOnly, read: rights.ReadComputerGroup, write: rights.WriteComputerGroup,
 			shows: flagged("management_rights_flag"), prepare: s.prepareGroup("management_rights_flag"), remove: s.removeGroup, derive: deriveGroup, done: s.book.changed},
 		{path: "computer_groups", kind: "group", shape: "computer_group", verbs: canAll, read: rights.ReadComputerGroup, write: rights.WriteComputerGroup,
-			shows: manual, prepare: s.prepareGroup(""), remove: s.removeGroup, done: s.book.changed},
+			shows: manual, prepare: s.prepareManualGroup, remove: s.removeGroup, done: s.book.changed},
 		{path: "saved_questions", kind: "saved_question", verbs: canAll | listHasInfo | goneSaysID, read: rights.ReadSavedQuestion, write: rights.WriteSavedQuestion, set: sets,
 			hides: hidesSaved, ready: s.readySaved, prepare: s.prepareSaved, remove: s.removeSaved, done: s.savedChanged},
 
@@ -36,13 +36,15 @@ func (s *server) faces() []*face {
 		{path: "content_sources", kind: "content_source", verbs: canList | canShow | canName | canRemove, read: rights.ExportContent, write: rights.ImportContent},
 
 		{path: "packages", aliases: []string{"package_specs"}, kind: "package_spec", verbs: canAll | listHasInfo | goneSaysID, read: rights.ReadPackage, write: rights.WritePackage, set: sets,
-			prepare: s.preparePackage, remove: s.removePackage, derive: s.derivePackage},
+			prepare: s.preparePackage, remove: s.removePackage, derive: s.derivePackage, done: s.refetch,
+			says: "A file with a source is fetched by the server, from addresses that allowed URLs permit; without a hash it gets that of what the source has, and is looked at again every download_seconds."},
 		{path: "dashboards", kind: "dashboard", verbs: canAll&^canName | listHasInfo, read: rights.ReadDashboard, write: rights.WriteDashboard, set: sets,
 			hides: hidesDashboard, prepare: prepareDashboard, remove: s.removeDashboard},
 		{path: "dashboard_groups", kind: "dashboard_group", verbs: canAll&^canName | listHasInfo, read: rights.ReadDashboard, write: rights.WriteDashboard, set: sets,
 			hides: hidesDashboard, prepare: prepareDashboard},
 
-		{path: "white_listed_urls", kind: "white_listed_url", verbs: canAll &^ canName, read: rights.ReadAllowedURLs, write: rights.WriteAllowedURLs, prepare: prepareURL},
+		{path: "white_listed_urls", kind: "white_listed_url", verbs: canAll &^ canName, read: rights.ReadAllowedURLs, write: rights.WriteAllowedURLs, prepare: prepareURL, done: s.refetch,
+			says: "If there are any, files of packages come only from addresses that one of them matches as a whole. download_seconds, expire_seconds and chunk_id are kept only."},
 		{path: "plugin_schedules", kind: "plugin_schedule", verbs: canAll, read: rights.ReadPlugin, write: rights.ExecutePlugin, prepare: preparePluginSchedule},
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +30,7 @@ import (
 	"catenary/internal/server/setting"
 	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
+	"catenary/internal/server/store/storetest"
 	"catenary/internal/server/tally"
 	"catenary/internal/value"
 )
@@ -52,6 +52,8 @@ type fleet struct {
 	stats     []store.SensorStat
 	held      []store.Quarantined
 	released  []uint32
+	reloaded  [][]int64 // sensors that it was told to read
+	strings   *sensors.Strings
 	heard     func(Asking) // called for each question, if set before
 	mask      boundary.Mask
 }
@@ -78,7 +80,7 @@ func testSensors() []sensor.Sensor {
 
 func newFleet(t testing.TB, st *store.Store) *fleet {
 	t.Helper()
-	f := &fleet{store: st, sensors: testSensors(), results: map[uint64]tally.Result{}, accounts: map[uint64]store.Account{}, changed: make(chan struct{}), mask: boundary.DefaultMask}
+	f := &fleet{store: st, strings: sensors.NewStrings(), sensors: testSensors(), results: map[uint64]tally.Result{}, accounts: map[uint64]store.Account{}, changed: make(chan struct{}), mask: boundary.DefaultMask}
 	must(t, st.SyncBuiltin(t.Context(), f.sensors, time.Now()))
 	must(t, f.renew())
 	return f
@@ -158,18 +160,21 @@ func (f *fleet) say(id uint64, change func(*tally.Result)) {
 	f.changed = make(chan struct{})
 }
 
+func (f *fleet) Strings() *sensors.Strings { return f.strings }
+
 func (f *fleet) SignSensor(d sensor.Sensor) (definition, signed []byte) {
 	definition = d.Append(nil)
 	return definition, append([]byte("signed "), definition...)
 }
 
-func (f *fleet) ReloadSensors(ctx context.Context) error {
+func (f *fleet) ReloadSensors(ctx context.Context, ids ...int64) error {
 	records, err := f.store.Sensors(ctx)
 	if err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.reloaded = append(f.reloaded, ids)
 	f.sensors = testSensors()
 	for _, r := range records {
 		if len(r.Definition) > 0 {
@@ -191,7 +196,9 @@ func (f *fleet) Clients(context.Context) []endpoint.Status {
 
 func (f *fleet) Disk() (capacity, free uint64, err error) { return 1000, 400, nil }
 
-func (f *fleet) PublicKey() []byte { return []byte("the public key") }
+func (f *fleet) PublicKey() []byte {
+	return []byte("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
+}
 
 func (f *fleet) InitBundle(_ context.Context, name string, servers []string, uses int, life time.Duration) ([]byte, error) {
 	return fmt.Appendf(nil, "%s %v %d %v", name, servers, uses, life), nil
@@ -265,9 +272,12 @@ type desk struct {
 
 func newDesk(t testing.TB) *desk {
 	t.Helper()
-	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "catenary.db"))
+	st, err := store.Open(t.Context(), storetest.SQLite.Prepared(t, storetest.Opened(store.Open)))
 	must(t, err)
 	t.Cleanup(func() { must(t, st.Close()) })
+	key, err := store.NewKey(make([]byte, store.KeySize))
+	must(t, err)
+	must(t, st.Unlock(t.Context(), []*store.Key{key}, shelf.Secrets(shelf.Kinds)))
 	u, err := st.CreateUser(t.Context(), store.User{Name: testUser, Password: testHash(), Created: time.Unix(1_000_000_000, 0)})
 	must(t, err)
 	d := &desk{t: t, store: st, fleet: newFleet(t, st), logs: &strings.Builder{}, from: "192.0.2.1:4711"}
@@ -282,7 +292,7 @@ func newDesk(t testing.TB) *desk {
 		return errors.Join(people.Seed(c, []store.User{u}), sensors.Seed(c, records, d.fleet.catalogue), setting.Seed(c))
 	}))
 	d.api = newServer(d.fleet, st, Options{
-		Shelves: shelves, Files: files, Sealer: testSealer{}, Hostname: "server.example.org",
+		Shelves: shelves, Files: files, Sealer: testSealer{}, Hostname: "server.example.org", Certificates: testCertificates(t),
 		Version: "1.2.3", Metrics: prometheus.NewRegistry(),
 		Log: slog.New(slog.NewTextHandler(&guarded{w: d.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})

@@ -115,6 +115,19 @@ func TestManualGroup(t *testing.T) {
 	if text := d.shown("groups/by-name/mine")["text"]; text != fmt.Sprintf(" Manual Group Membership equals %d", id) {
 		t.Errorf("its text is %v", text)
 	}
+	empty := d.made("computer_groups", `{"name":"Nobody"}`)
+	none, err := d.store.Question(t.Context(), d.ask("Get Computer Name from all machines with Nobody"))
+	must(t, err)
+	same(t, d.shown(fmt.Sprintf("groups/%d", empty))["type"], any(4.0))
+	if p, err := plan.Decode(none.Plan); err != nil || p.Matches(func(int) plan.Values { return plan.Values{Rows: [][]string{{"a"}}} }) {
+		t.Errorf("a machine is in a group that lists none: %v", err)
+	}
+	d.ok(d.call("DELETE", fmt.Sprintf("/api/v2/computer_groups/%d", empty), ""))
+	// What we say of the group can be said to us.
+	again, err := d.store.Question(t.Context(), d.ask(fmt.Sprintf("Get Computer Name from all machines with Manual Group Membership equals %d", id)))
+	must(t, err)
+	same(t, again.Text, "Get Computer Name from all machines with Mine")
+	d.made("groups", fmt.Sprintf(`{"name":"Around it","text":" Manual Group Membership equals %d"}`, id))
 	q, err := d.store.Question(t.Context(), d.ask("Get Computer Name from all machines with Mine"))
 	must(t, err)
 	p, err := plan.Decode(q.Plan)
@@ -152,6 +165,9 @@ func TestGroupsRefused(t *testing.T) {
 		{"POST", "groups", `{"name":"C","sub_groups":[{"name":"Nobody"}]}`, 404, `GroupNotFound`},
 		{"POST", "computer_groups", `{"computer_specs":[{"computer_name":"x"}]}`, 400, `ComputerGroupNameRequired`},
 		{"POST", "computer_groups", `{"name":"M","computer_specs":[{}]}`, 400, `computer_specs[0]`},
+		{"POST", "computer_groups", `{"name":"M","computer_specs":[{"ip_address":"10.0.0.256"}]}`, 400, `computer_specs[0].ip_address\": \"10.0.0.256\" is no address`},
+		{"POST", "computer_groups", `{}`, 400, `ComputerGroupNameRequired`},
+		{"POST", "computer_groups", `{"name":"a"}`, 400, `ComputerGroupAlreadyExists`},
 		{"POST", "filter_groups", `{"text":"Is Linux equals true"}`, 400, `ComputerGroupNameRequired`},
 		{"PATCH", "groups/1", `{"name":"x"}`, 400, `CannotUpdateOrDeleteReservedGroup`},
 		{"DELETE", "filter_groups/by-name/No%20Computers", ``, 405, ``},

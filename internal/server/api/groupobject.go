@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -67,6 +68,17 @@ func reservedError() error {
 	return fault.New(fault.Invalid, "CannotUpdateOrDeleteReservedGroup: All Computers and No Computers stay as they are")
 }
 
+// prepareManualGroup is prepareGroup for groups that list their machines, with
+// the errors that programs know of those.
+func (s *server) prepareManualGroup(ctx context.Context, c call, ch *shelf.Change, was *shelf.Record, o *object.Object) error {
+	name := strings.TrimSpace(o.Text("name"))
+	if other := ch.ByName("group", name); name != "" && other != nil && (was == nil || other.ID != was.ID) {
+		return fault.New(fault.Conflict, "ComputerGroupAlreadyExists: there is a group %q already", other.Name)
+	}
+	o.Set("type", int64(groupManual)) // also if no machine is listed yet
+	return s.prepareGroup("")(ctx, c, ch, was, o)
+}
+
 // prepareManual checks the list of a manual group.
 func prepareManual(_ *shelf.Change, _ *shelf.Record, o *object.Object) error {
 	for i, spec := range o.Objects("computer_specs") {
@@ -74,8 +86,11 @@ func prepareManual(_ *shelf.Change, _ *shelf.Record, o *object.Object) error {
 		if (name == "") == (addr == "") {
 			return object.Bad(fmt.Sprintf("computer_specs[%d]", i), "either computer_name or ip_address is needed")
 		}
-		if len(name) > nameMax || len(addr) > nameMax {
+		if len(name) > nameMax {
 			return object.Bad(fmt.Sprintf("computer_specs[%d]", i), "longer than %d bytes", nameMax)
+		}
+		if _, err := netip.ParseAddr(addr); addr != "" && err != nil {
+			return object.Bad(fmt.Sprintf("computer_specs[%d].ip_address", i), "%q is no address", shorten(addr))
 		}
 	}
 	o.Set("type", int64(groupManual))

@@ -391,7 +391,7 @@ func (im *importing) wanted(ctx context.Context, ch *shelf.Change, in incoming, 
 		base = object.New(was.Object.Shape())
 		for i := range base.Shape().Fields {
 			f := &base.Shape().Fields[i]
-			if f.ReadOnly && f.Type != object.Head || f.Secret || slices.Contains(unportable[base.Shape().Name], f.Name) || f.Type == object.Reference && f.Kind == "user" {
+			if f.ReadOnly && f.Type != object.Head || f.Hidden || slices.Contains(unportable[base.Shape().Name], f.Name) || f.Type == object.Reference && f.Kind == "user" {
 				if was.Object.Has(f.Name) {
 					base.Set(f.Name, was.Object.Value(f.Name))
 				}

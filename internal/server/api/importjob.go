@@ -32,7 +32,7 @@ const unsignedSetting = "import_unsigned_content"
 
 // importContent imports at once, or begins to.
 func (s *server) importContent(w http.ResponseWriter, c call) error {
-	body, err := readBody(w, c.Request, importMax)
+	body, err := readBody(w, c, importMax)
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,11 @@
 package api
 
 import (
-	"slices"
 	"sync"
 
 	"catenary/internal/sensor"
 	"catenary/internal/server/sensors"
 	"catenary/internal/server/shelf"
-	"catenary/internal/value"
 )
 
 // pending is the catalogue as it will be when a change has happened.
@@ -32,12 +30,12 @@ func (s *server) sensorsIn(ch *shelf.Change) *sensor.Catalogue {
 	if p.change == ch && p.deeds == len(changed) {
 		return p.catalogue
 	}
-	var all []sensor.Sensor
-	altered := map[string]bool{}
+	var without []string
+	var with []sensor.Sensor
 	for _, id := range changed {
 		for _, r := range []*shelf.Record{ch.ByID(sensors.Kind, id), ch.Before(sensors.Kind, id)} {
 			if r != nil {
-				altered[value.Fold(r.Name)] = true
+				without = append(without, r.Name)
 			}
 		}
 		r := ch.ByID(sensors.Kind, id)
@@ -45,13 +43,12 @@ func (s *server) sensorsIn(ch *shelf.Change) *sensor.Catalogue {
 			continue
 		}
 		if d, ok := s.native(r); ok {
-			all = append(all, d)
+			with = append(with, d)
 		} else if d, err := sensors.Definition(r.Object); err == nil { // it was checked when it was changed
-			all = append(all, d)
+			with = append(with, d)
 		}
 	}
-	all = append(all, slices.DeleteFunc(slices.Clone(now.All()), func(d sensor.Sensor) bool { return altered[value.Fold(d.Name)] })...)
-	catalogue, err := sensor.NewCatalogue(all)
+	catalogue, err := now.Changed(without, with)
 	if err != nil {
 		return now // two have one hash: the database refuses them
 	}

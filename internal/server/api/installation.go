@@ -179,18 +179,14 @@ func (s *server) license(context.Context, call) (licenseObject, error) {
 	return licenseObject{LicensedFeatures: []licenseFeature{}, Text: "No licence is needed."}, nil
 }
 
-// unregisteredClients are machines whose last registration was refused.
+// unregisteredClients are machines, of those that the caller sees, whose last
+// registration was refused.
 func (s *server) unregisteredClients(w http.ResponseWriter, c call) error {
-	if err := s.allowAllMachines(c, "this list is of all machines"); err != nil {
+	seen, err := s.sight(c.Context(), c.rights)
+	if err != nil {
 		return err
 	}
-	var out []endpoint.Status
-	for _, m := range s.engine.Clients(c.Context()) {
-		if m.Refused != "" {
-			out = append(out, m)
-		}
-	}
-	l := statusListing(out)
+	l := statusListing(seen.choose(func(m *endpoint.Status) bool { return m.Refused != "" }))
 	l.sums, l.info = nil, false
 	return s.sendList(w, c, l)
 }
@@ -235,7 +231,7 @@ func (s *server) bundle(w http.ResponseWriter, c call) error {
 }
 
 func (s *server) bundleWith(w http.ResponseWriter, c call) error {
-	body, err := readBody(w, c.Request, bodyMax)
+	body, err := readBody(w, c, bodyMax)
 	if err != nil {
 		return err
 	}

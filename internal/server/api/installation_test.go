@@ -41,7 +41,7 @@ func TestThrottles(t *testing.T) {
 func TestKeys(t *testing.T) {
 	d := newDesk(t)
 	for _, tt := range []struct{ method, path, body, want string }{
-		{"GET", "314", "", "the public key"},
+		{"GET", "314", "", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"},
 		{"GET", "315", "", "downloaded by ann [] 1000 168h0m0s"},
 		{"GET", "315?server_list=a.example.org,[::1]:9,%20b", "", "downloaded by ann [a.example.org:17472 [::1]:9 b:17472] 1000 168h0m0s"},
 		{"POST", "315", `{"settings":{"ServerNameList":"a","uses":5,"days":"1","name":"floor 3"}}`, "floor 3 [a:17472] 5 24h0m0s"},
@@ -79,6 +79,9 @@ func TestSettings(t *testing.T) {
 	d.ok(d.call("POST", "/api/v2/system_settings", `{"name":"mine","value":"x","hidden_flag":true}`))
 	got, _ := names(t, d.options("/api/v2/system_settings", `{"cache_filters":[{"field":"value","operator":"Equal","value":"x"}],"include_hidden_flag":1}`))
 	same(t, got, []string{"mine"})
+	d.ok(d.call("PATCH", "/api/v2/system_settings/by-name/require_action_approval", `{"value":1}`))
+	d.ok(d.call("DELETE", "/api/v2/system_settings/by-name/require_action_approval", ""))
+	same(t, d.api.setting("require_action_approval"), "0")
 	d.refused(d.call("POST", "/api/v2/system_settings", `{"name":"MINE"}`), 400, `SystemSettingNameNotUnique: there is a setting "MINE" already`)
 }
 

@@ -272,7 +272,7 @@ type syncRequest struct {
 
 // startSync starts a sync and does not wait for it.
 func (s *server) startSync(w http.ResponseWriter, c call) error {
-	body, err := readBody(w, c.Request, bodyMax)
+	body, err := readBody(w, c, bodyMax)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,11 @@ type listing struct {
 	// sums is an element between the rows and the cache info, about the rows
 	// chosen; nil: there is none.
 	sums func(chosen func(yield func(i int) bool)) any
+	// sees reports whether the caller may see a row now: a list that is kept is
+	// looked at again. nil: who has the rights with which it was made sees all.
+	sees func(c call, i int) bool
+	// limited says that the rows are some machines, of computer groups.
+	limited bool
 	// weight is how many rows the snapshot holds in memory if a cache keeps it,
 	// where that is more than the rows chosen.
 	weight int
@@ -51,8 +56,9 @@ func (l listing) all(yield func(i int) bool) {
 // A view is what somebody has chosen from a list.
 type view struct {
 	listing
-	order   []int32 // the rows chosen, in their order; nil: all, as they are
-	id      int64   // of the cache; 0: it is in none
+	sum     func() any // of the rows chosen, worked out once; nil: there is none
+	order   []int32    // the rows chosen, in their order; nil: all, as they are
+	id      int64      // of the cache; 0: it is in none
 	expires time.Time
 }
 
@@ -81,6 +87,9 @@ func (v *view) all(yield func(i int) bool) {
 // choose filters and sorts.
 func (r listing) choose(o listOptions) (*view, error) {
 	v := &view{listing: r}
+	if r.sums != nil {
+		v.sum = sync.OnceValue(func() any { return r.sums(v.all) })
+	}
 	hide := r.hidden != nil && !bool(o.Hidden)
 	if len(o.Filters) == 0 && len(o.Sort) == 0 && !hide {
 		return v, nil
@@ -170,9 +179,12 @@ func (s *server) sendList(w http.ResponseWriter, c call, r listing) error {
 	if o.Suppress {
 		to = from
 	}
+	if err := s.stillSeen(c, v, o, from, to); err != nil {
+		return err
+	}
 	var end []any
-	if v.sums != nil {
-		end = append(end, v.sums(v.all))
+	if v.sum != nil {
+		end = append(end, v.sum())
 	}
 	if v.info {
 		end = append(end, v.cacheInfo(to-from))
@@ -186,7 +198,7 @@ func (s *server) sendList(w http.ResponseWriter, c call, r listing) error {
 // view is a new look at a list, or the one that a cache has kept.
 func (s *server) view(c call, r listing, o listOptions) (*view, error) {
 	now := time.Now()
-	where := holder{c.user.ID, c.user.Persona, c.URL.Path, s.shelves.Version("user", "user_group", "persona", "content_set_role")}
+	where := holder{identity(c.user), c.URL.Path, c.rights, s.shelves.Version("group")}
 	if o.CacheID != 0 {
 		return s.caches.use(now, where, int64(o.CacheID), o.life())
 	}
@@ -197,9 +209,25 @@ func (s *server) view(c call, r listing, o listOptions) (*view, error) {
 	return s.caches.keep(now, where, v, o.life()), nil
 }
 
+// stillSeen drops a kept list if the caller may not see a row of a page of it any
+// more, though his rights are what they were: it has been moved meanwhile.
+func (s *server) stillSeen(c call, v *view, o listOptions, from, to int) error {
+	if o.CacheID == 0 || v.sees == nil {
+		return nil
+	}
+	for i := from; i < to; i++ {
+		if !v.sees(c, v.at(i)) {
+			s.caches.forget(v.id)
+			return cacheNotFound(v.id)
+		}
+	}
+	return nil
+}
+
 // pieceBytes is how much of a list is written at once: it may have a hundred
-// thousand rows.
-const pieceBytes = 64 << 10
+// thousand rows. Smaller pieces cost more calls of the system than rows cost
+// otherwise.
+const pieceBytes = 256 << 10
 
 // writeList writes rows piece by piece, and then the elements that end the
 // list.

@@ -1,9 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"net/netip"
 	"time"
 	"unicode/utf8"
@@ -17,8 +17,10 @@ type credentials struct {
 	Password string `json:"password"`
 	Domain   string `json:"domain"`
 	// Secondary is the code of a second factor, or a recovery code.
-	Secondary   string          `json:"secondary"`
-	AsUserGroup json.RawMessage `json:"as_exclusive_user_group"`
+	Secondary string `json:"secondary"`
+	// AsUserGroup is the name or the number of one of the user's groups: the
+	// session has its rights only.
+	AsUserGroup groupWord `json:"as_exclusive_user_group"`
 }
 
 // signingIn is who says so in a request.
@@ -36,45 +38,48 @@ type sessionBody struct {
 	Data sessionObject `json:"data"`
 }
 
-func (b sessionBody) secret() secret {
-	if b.Session != "" {
-		return secret(b.Session)
-	}
-	return secret(b.Data.Session)
+// meant is the session that a program speaks of: in the body, or as it always
+// does, in the header.
+func (b sessionBody) meant(c call) secret {
+	return secret(cmp.Or(b.Session, b.Data.Session, c.Header.Get("session")))
 }
 
 func (s *server) sessionLogin(ctx context.Context, c call, in credentials) (sessionObject, error) {
 	if in.Username == "" || in.Password == "" {
 		return sessionObject{}, fault.New(fault.Invalid, "username and password are needed")
 	}
-	switch string(in.AsUserGroup) {
-	case "", "null", `""`, "0":
-	default:
-		return sessionObject{}, fault.New(fault.Invalid, "as_exclusive_user_group: a session has all rights of its user; log in, and take a persona to have fewer")
-	}
-	u, err := s.login(ctx, in.signingIn(s.caller(c.Request)))
+	who := in.signingIn(s.caller(c.Request))
+	u, err := s.prove(ctx, who, s.checkSecond)
 	if err != nil {
+		return sessionObject{}, err
+	}
+	if u, err = s.asMember(u, string(in.AsUserGroup)); err != nil {
+		return sessionObject{}, err
+	}
+	if u, err = s.admitted(ctx, u, who.addr); err != nil {
 		return sessionObject{}, err
 	}
 	return sessionObject{string(s.sessions.start(time.Now(), u))}, nil
 }
 
 func (s *server) sessionValidate(ctx context.Context, c call, in sessionBody) (sessionObject, error) {
-	if _, err := s.authenticate(ctx, in.secret(), s.tokenAddress(c.Request)); err != nil {
+	str := in.meant(c)
+	if _, err := s.authenticate(ctx, str, s.tokenAddress(c.Request)); err != nil {
 		return sessionObject{}, invalidSession(err)
 	}
-	return sessionObject{string(in.secret())}, nil
+	return sessionObject{string(str)}, nil
 }
 
 // sessionLogout ends a session. A token lives on: it is deleted, not logged
 // out.
 func (s *server) sessionLogout(ctx context.Context, c call, in sessionBody) (sessionObject, error) {
-	u, err := s.authenticate(ctx, in.secret(), s.tokenAddress(c.Request))
+	str := in.meant(c)
+	u, err := s.authenticate(ctx, str, s.tokenAddress(c.Request))
 	if err != nil {
 		return sessionObject{}, invalidSession(err)
 	}
-	s.sessions.end(in.secret())
-	return sessionObject{string(in.secret())}, s.auditLogin(ctx, deedLogout, u, s.caller(c.Request), "")
+	s.sessions.end(str)
+	return sessionObject{string(str)}, s.auditLogin(ctx, deedLogout, u, s.caller(c.Request), "")
 }
 
 // invalidSession is what these two routes say of any string that opens

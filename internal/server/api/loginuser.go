@@ -55,7 +55,11 @@ func (s *server) admitted(ctx context.Context, u store.User, addr netip.Addr) (s
 	if err := s.store.TouchUser(ctx, u.ID, time.Now()); err != nil {
 		return store.User{}, err
 	}
-	return u, s.auditLogin(ctx, deedLogin, u, addr, "")
+	how := ""
+	if u.UserGroup != 0 {
+		how = "with the rights of the user group " + s.shelves.NameOf("user_group", u.UserGroup) + " only"
+	}
+	return u, s.auditLogin(ctx, deedLogin, u, addr, how)
 }
 
 // prove returns the user if he is the one he says he is, and second, which looks

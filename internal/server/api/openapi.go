@@ -174,7 +174,7 @@ func (d *description) operation(rt route) schema {
 		op["parameters"] = params
 	}
 	if body := d.body(rt); body != nil {
-		op["requestBody"] = schema{"required": true, "content": schema{"application/json": schema{"schema": body}}}
+		op["requestBody"] = schema{"required": !spared(rt), "content": schema{"application/json": schema{"schema": body}}}
 	}
 	return op
 }
@@ -318,6 +318,12 @@ func (d *description) body(rt route) schema {
 	return nil
 }
 
+// spared reports whether the body of a request may be missing.
+func spared(rt route) bool {
+	h, ok := rt.serve.(typedHandler)
+	return ok && h.spared
+}
+
 // closed is the schema of an object with these members and no others.
 func closed(properties schema, required ...string) schema {
 	s := schema{"type": "object", "properties": properties, "additionalProperties": false}
@@ -337,7 +343,7 @@ func (d *description) ofShape(shape *object.Shape) schema {
 	properties := schema{}
 	d.schemas[shape.Name] = closed(properties) // before its fields, which may have it in them
 	for i := range shape.Fields {
-		if f := &shape.Fields[i]; !f.Secret {
+		if f := &shape.Fields[i]; !f.Hidden {
 			properties[f.Name] = d.ofField(f)
 		}
 	}

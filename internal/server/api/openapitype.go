@@ -11,6 +11,7 @@ import (
 var (
 	flagType    = typeOf[flag]()
 	numberType  = typeOf[number]()
+	wordType    = typeOf[groupWord]()
 	timeType    = typeOf[isoTime]()
 	rawType     = typeOf[json.RawMessage]()
 	bareType    = typeOf[bare]()
@@ -35,6 +36,8 @@ func (d *description) typed(t reflect.Type, input bool) schema {
 		return schema{"type": "boolean"}
 	case numberType:
 		return schema{"type": "integer"}
+	case wordType:
+		return schema{"type": []any{"string", "integer", "null"}, "description": "The name or the number of one of the user's groups: the session has its rights only."}
 	case timeType:
 		return schema{"type": "string", "format": "date-time"}
 	case rawType, bareType:

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/url"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ func (c call) options(into any) error {
 	all := map[string]json.RawMessage{}
 	if h := c.Header.Get(optionsHeader); h != "" {
 		if err := json.Unmarshal([]byte(h), &all); err != nil {
-			return fault.New(fault.Invalid, "the header %s: %w", optionsHeader, err)
+			return badHeader(err)
 		}
 		if all == nil { // it was null
 			all = map[string]json.RawMessage{}
@@ -59,9 +60,22 @@ func (c call) options(into any) error {
 		if e := decode(whole, into); e != nil { // says which member
 			err = e
 		}
-		return fault.New(fault.Invalid, "the header %s: %w", optionsHeader, err)
+		_, text, behind := strings.Cut(err.Error(), ": ") // the place is that in whole, which nobody has sent
+		if !behind || !strings.HasPrefix(err.Error(), "line ") {
+			text = err.Error()
+		}
+		return fault.New(fault.Invalid, "the header %s: %s", optionsHeader, text)
 	}
 	return nil
+}
+
+// badHeader says what a header is that is no JSON object.
+func badHeader(err error) error {
+	why := err.Error()
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		why = "it is of type " + kindOfJSON(e.Value)
+	}
+	return fault.New(fault.Invalid, "the header %s is no JSON object: %s", optionsHeader, why)
 }
 
 func addQuery(all map[string]json.RawMessage, query url.Values) error {
@@ -145,19 +159,21 @@ func (o listOptions) life() time.Duration {
 }
 
 // sortFields are fields with a minus before those that are to descend, as a
-// text with commas or as a list of texts.
+// text with commas or as a list of texts. Columns are numbers.
 type sortFields []string
 
 func (s *sortFields) UnmarshalJSON(b []byte) error {
-	var text string
+	var text filter.Text
 	if err := json.Unmarshal(b, &text); err != nil {
-		var list []string
+		var list []filter.Text
 		if err := json.Unmarshal(b, &list); err != nil {
 			return &json.UnmarshalTypeError{Value: "value"}
 		}
-		text = strings.Join(list, ",")
+		for _, field := range list {
+			text += field + ","
+		}
 	}
-	*s = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	*s = strings.FieldsFunc(string(text), func(r rune) bool { return r == ',' || r == ' ' })
 	return nil
 }
 

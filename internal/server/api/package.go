@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -76,10 +75,11 @@ func (s *server) packageFiles(ch *shelf.Change, was *shelf.Record, files []*obje
 	if len(files) > packageFilesMax {
 		return nil, object.Bad("files", "more than %d", packageFilesMax)
 	}
-	known := map[string]int64{}
+	known, named := map[string]int64{}, map[string]*object.Object{}
 	if was != nil {
 		for _, f := range was.Object.Objects("files") {
 			known[f.Text("name")+"\x00"+f.Text("hash")] = f.Int("id")
+			named[f.Text("name")] = f
 		}
 	}
 	next, names := int64(0), map[string]bool{}
@@ -96,6 +96,7 @@ func (s *server) packageFiles(ch *shelf.Change, was *shelf.Record, files []*obje
 			return nil, object.Bad(where+".name", "there are two files %q", shorten(f.Text("name")))
 		}
 		names[name] = true
+		keepLearned(named[f.Text("name")], f)
 		id := known[f.Text("name")+"\x00"+f.Text("hash")]
 		if id == 0 {
 			if next == 0 {
@@ -160,40 +161,6 @@ func (s *server) derivePackage(r *shelf.Record, o *object.Object) {
 	}
 	o.Set("files", object.ListOf(files))
 	o.Set("available_time", available)
-}
-
-// The states of a package's file.
-const (
-	fileCached  = "Cached"
-	fileMissing = "Not Cached"
-)
-
-// deriveFile says whether a file is here.
-func (s *server) deriveFile(f *object.Object) (cached bool) {
-	size, cached := s.depot.Has(depot.Hash(f.Text("hash")))
-	status := fileMissing
-	if cached {
-		status = fileCached
-		f.Set("bytes_downloaded", size)
-		f.Set("bytes_total", size)
-		f.Set("status", int64(200)) // as if it had been fetched, which programs look for
-	}
-	f.Set("cache_status", status)
-	said, err := marshal(packageFileStatus{
-		Server: s.hostname, Status: f.Int("status"), CacheStatus: status, Downloaded: f.Int("bytes_downloaded"), Total: f.Int("bytes_total"),
-	})
-	if err == nil { // of numbers and texts there is none
-		f.Set("file_status", []any{json.RawMessage(bytes.TrimSpace(said))})
-	}
-	return cached
-}
-
-type packageFileStatus struct {
-	Server      string `json:"server_name"`
-	Status      int64  `json:"status"`
-	CacheStatus string `json:"cache_status"`
-	Downloaded  int64  `json:"bytes_downloaded"`
-	Total       int64  `json:"bytes_total"`
 }
 
 // removePackage refuses to delete a package that others need.

@@ -46,7 +46,7 @@ func TestPackages(t *testing.T) {
 	for _, f := range p["files"].([]any) {
 		ids = append(ids, f.(map[string]any)["id"], f.(map[string]any)["cache_status"])
 	}
-	if fmt.Sprint(ids) != "[2 Not Cached 1 Cached 3 Not Cached]" || p["available_time"] != "2001-01-01T00:00:00Z" {
+	if fmt.Sprint(ids) != "[2 Not Cached 1 Cached 3 Processing]" || p["available_time"] != "2001-01-01T00:00:00Z" {
 		t.Errorf("files are %v of %v", ids, p)
 	}
 	files := d.list("/api/v2/package_files", false)
@@ -76,7 +76,7 @@ func TestPackages(t *testing.T) {
 		{"POST", "packages", `{"name":"x","command":"x","command_timeout":-1}`, 400, `command_timeout`},
 		{"POST", "packages", `{"name":"x","command":"x","parameter_definition":"["}`, 400, `parameter_definition`},
 		{"POST", "packages", `{"name":"x","command":"x","verify_group":{"id":99}}`, 400, `no group with number 99`},
-		{"PATCH", "package_files/3", `{"trigger_download":1}`, 400, `not fetched`},
+		{"PATCH", "package_files/1", `{"trigger_download":1}`, 400, `has no source`},
 		{"PATCH", "package_files/9", `{}`, 404, `PackageFileNotFound`},
 		{"GET", "package_files/2/content", ``, 404, `PackageFileNotFound`},
 	} {
@@ -132,6 +132,12 @@ func TestUpload(t *testing.T) {
 	}
 	if u := upload(part(5, " world")); !u.FileCached || u.Hash != "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9" {
 		t.Errorf("the last part: %+v", u)
+	}
+	if again := upload(part(5, " world")); !again.FileCached || again.ID != u.ID {
+		t.Errorf("the last part again: %+v", again)
+	}
+	if s := d.shown(fmt.Sprintf("upload_file/%d", u.ID)); s["percent_complete"] != 100.0 || s["file_cached"] != 1.0 || s["hash"] == "" {
+		t.Errorf("its state in the end is %v", s)
 	}
 	if u := upload(`{"id":-1,"file_size":5,"start_pos":0,"bytes":"","hash":"` + helloHash + `"}`); !u.FileCached {
 		t.Errorf("what is there already: %+v", u)

@@ -59,7 +59,11 @@ func (s *server) fileText(b []byte, f *object.Object) []byte {
 
 func (s *server) listFiles(w http.ResponseWriter, c call) error {
 	var all []*object.Object
-	s.eachFile(c, rights.ReadPackage, func(_ *shelf.Record, f *object.Object) bool { all = append(all, f); return true })
+	var of []int64 // their packages
+	s.eachFile(c, rights.ReadPackage, func(r *shelf.Record, f *object.Object) bool {
+		all, of = append(all, f), append(of, r.ID)
+		return true
+	})
 	return s.sendList(w, c, listing{
 		n: len(all), has: object.ShapeOf("package_file").HasPath,
 		cell: func(i int, path string) string {
@@ -67,6 +71,10 @@ func (s *server) listFiles(w http.ResponseWriter, c call) error {
 			return text
 		},
 		append: func(b []byte, i int) []byte { return s.fileText(b, all[i]) },
+		sees: func(c call, i int) bool {
+			r := s.shelves.ByID("package_spec", of[i])
+			return r == nil || c.rights.May(rights.ReadPackage, r.Object.Ref("content_set").ID)
+		},
 	})
 }
 
@@ -96,10 +104,10 @@ func (s *server) showFile(w http.ResponseWriter, c call) error {
 	return s.sendText(w, s.fileText(nil, f))
 }
 
-// changeFile says how often a file is fetched anew. Files are fetched from their
-// sources in a later part of Catenary: until then trigger_download is refused.
+// changeFile says how often the source of a file is looked at, or lets that be
+// done now.
 func (s *server) changeFile(w http.ResponseWriter, c call) error {
-	body, err := readBody(w, c.Request, bodyMax)
+	body, err := readBody(w, c, bodyMax)
 	if err != nil {
 		return err
 	}
@@ -107,12 +115,17 @@ func (s *server) changeFile(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	if in.Int("trigger_download") != 0 {
-		return fault.New(fault.Invalid, "files are not fetched from their source yet: upload it with upload_file_stream and give its hash")
-	}
 	r, f, err := s.file(c, rights.WritePackage)
 	if err != nil {
 		return err
+	}
+	trigger := in.Int("trigger_download") != 0
+	if trigger && f.Text("source") == "" {
+		return fault.New(fault.Invalid, "trigger_download: the file has no source; upload it with upload_file_stream and give its hash")
+	}
+	if trigger && !in.Has("download_seconds") {
+		s.fetcher.Again(f.Int("id"))
+		return s.sendText(w, s.fileText(nil, f))
 	}
 	var is *object.Object
 	face := s.faceOf("packages")
@@ -143,6 +156,10 @@ func (s *server) changeFile(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
+	if trigger {
+		s.fetcher.Again(is.Int("id"))
+	}
+	s.fetcher.Look()
 	return s.sendText(w, s.fileText(nil, is))
 }
 

@@ -62,7 +62,7 @@ func (s *server) passkeyRoutes() []route {
 		{method: "POST", path: path + "/register/begin", access: withSession, right: rights.None, serve: post(bodyMax, s.beginPasskey)},
 		{method: "POST", path: path + "/register/finish", access: withSession, right: rights.None, serve: post(bodyMax, s.finishPasskey)},
 		{method: "POST", path: path + "/login/begin", access: anyone, right: rights.None, serve: get(s.beginPasskeyLogin)},
-		{method: "POST", path: path + "/login/finish", access: anyone, right: rights.None, serve: post(bodyMax, s.finishPasskeyLogin)},
+		{method: "POST", path: path + "/login/finish", access: anyone, right: rights.None, serve: post(openMax, s.finishPasskeyLogin)},
 	}
 }
 

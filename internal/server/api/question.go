@@ -7,7 +7,6 @@ import (
 
 	"catenary/internal/filter"
 	"catenary/internal/question"
-	"catenary/internal/sensor"
 	"catenary/internal/server/rights"
 	"catenary/internal/server/store"
 )
@@ -16,13 +15,17 @@ type textRequest struct {
 	Text string `json:"text"`
 }
 
-func (s *server) parseQuestion(_ context.Context, _ call, in textRequest) ([]filter.Candidate, error) {
+func (s *server) parseQuestion(_ context.Context, c call, in textRequest) ([]filter.Candidate, error) {
 	catalogue := s.engine.Catalogue()
 	w := filter.Writer{Sensors: catalogue}
 	known := s.runtimes()
 	average := func(name string) time.Duration { return known[name].Average }
 	out := []filter.Candidate{}
-	for _, candidate := range question.Candidates(in.Text, catalogue, s.groups) {
+	found := question.Candidates(in.Text, catalogue, s.groups)
+	if len(in.Text) <= bodyMax/512 && (len(found) == 0 || !found[0].Canonical) {
+		found = append(found, s.hinted(c, in.Text, catalogue)...)
+	}
+	for _, candidate := range found[:min(len(found), question.CandidatesMax)] {
 		out = append(out, w.Candidate(candidate, average))
 	}
 	return out, nil
@@ -75,18 +78,24 @@ type questionObject struct {
 	ManagementRightsGroup nameRef         `json:"management_rights_group"`
 }
 
-// toQuestion writes the record of a question. Its objects come from its text;
-// if that names a sensor or a group which is no more, the text stands alone.
-func toQuestion(q store.Question, catalogue *sensor.Catalogue, groups question.Groups, users map[int64]string, now time.Time) questionObject {
+// toQuestion writes the record of a question as the caller sees it. Its objects
+// come from its text; if that names a sensor or a group which is no more, the
+// text stands alone.
+func (s *server) toQuestion(c call, q store.Question, users map[int64]string, now time.Time) questionObject {
+	catalogue := s.engine.Catalogue()
 	o := questionObject{
 		ID: q.ID, QueryText: q.Text, Selects: []filter.Select{}, Expiration: isoTime(q.Expires),
 		ExpireSeconds: int64(q.Expires.Sub(q.Issued) / time.Second), IsExpired: !now.Before(q.Expires),
 		ForceComputerIDFlag: q.ComputerID, User: nameRef{q.UserID, users[q.UserID]}, ContextGroup: nameRef{ID: q.ContextGroup},
+		SavedQuestion: nameRef{ID: q.SavedQuestion},
 	}
-	if g, ok := groupByID(groups, q.ContextGroup); ok {
+	if g, ok := groupByID(s.groups, q.ContextGroup); ok {
 		o.ContextGroup.Name = g.Name
 	}
-	parsed, err := question.Parse(q.Text, catalogue, groups)
+	if r, err := s.savedQuestion(c, q.SavedQuestion); err == nil { // else it is gone, or hidden
+		o.SavedQuestion.Name = r.Name
+	}
+	parsed, err := question.Parse(q.Text, catalogue, s.groups)
 	if err != nil {
 		return o
 	}
@@ -120,7 +129,7 @@ func (s *server) showQuestion(ctx context.Context, c call) (questionObject, erro
 		return questionObject{}, err
 	}
 	users, err := s.userNames(ctx)
-	return toQuestion(q, s.engine.Catalogue(), s.groups, users, time.Now()), err
+	return s.toQuestion(c, q, users, time.Now()), err
 }
 
 // questionsFor are a page of the questions that the caller may read: all, or his
@@ -157,8 +166,8 @@ func (s *server) listQuestions(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	catalogue, now := s.engine.Catalogue(), time.Now()
-	l := listingBy(len(list), true, func(i int) questionObject { return toQuestion(list[i], catalogue, s.groups, users, now) })
+	now := time.Now()
+	l := listingBy(len(list), true, func(i int) questionObject { return s.toQuestion(c, list[i], users, now) })
 	if !o.plain() {
 		return s.sendList(w, c, l)
 	}

@@ -258,7 +258,7 @@ func TestShowAndListQuestions(t *testing.T) {
 		same(t, ids(d.call("GET", "/api/v2/questions?row_start=3", "")), []uint64{1})
 		same(t, ids(d.send("GET", "/api/v2/questions", "", "session", d.session, "tanium-options", `{"row_start":1,"row_count":"1"}`)), []uint64{3})
 		d.refused(d.send("GET", "/api/v2/questions", "", "session", d.session, "tanium-options", `nonsense`), 400,
-			`the header tanium-options: invalid character 'o' in literal null (expecting 'u')`)
+			`the header tanium-options is no JSON object: invalid character 'o' in literal null (expecting 'u')`)
 		time.Sleep(10 * time.Minute) // fake time
 		d.session = data[sessionObject](t, d.send("POST", whereToPost, goodLogin)).Session
 		same(t, data[questionObject](t, d.call("GET", "/api/v2/questions/1", "")).IsExpired, true)

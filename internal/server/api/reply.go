@@ -20,6 +20,7 @@ type call struct {
 	*http.Request
 	user   store.User    // who asks; zero on a route that is open
 	rights rights.Rights // of the user
+	large  *place        // for its body, if that is large
 }
 
 // number returns a number from the path. One that cannot be read names
@@ -54,6 +55,7 @@ func (h handler) handle(w http.ResponseWriter, c call) error { return h(w, c) }
 type typedHandler struct {
 	handler
 	in, out reflect.Type
+	spared  bool // the body may be missing
 }
 
 func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
@@ -76,13 +78,26 @@ func get[Out any](f func(context.Context, call) (Out, error)) typedHandler {
 
 // post adapts a function of a request with a JSON body of at most max bytes.
 func post[In, Out any](max int64, f func(context.Context, call, In) (Out, error)) typedHandler {
+	return posting(max, false, f)
+}
+
+// postSpared is post of a body that programs leave out when they have nothing
+// to say.
+func postSpared[In, Out any](max int64, f func(context.Context, call, In) (Out, error)) typedHandler {
+	return posting(max, true, f)
+}
+
+func posting[In, Out any](max int64, spared bool, f func(context.Context, call, In) (Out, error)) typedHandler {
 	h := answers[Out](func(w http.ResponseWriter, c call) error {
-		body, err := readBody(w, c.Request, max)
+		body, err := readBody(w, c, max)
 		if err != nil {
 			return err
 		}
 		var in In
-		if err := decode(body, &in); err != nil {
+		if !spared || len(bytes.TrimSpace(body)) > 0 {
+			err = decode(body, &in)
+		}
+		if err != nil {
 			return err
 		}
 		out, err := f(c.Context(), c, in)
@@ -91,7 +106,7 @@ func post[In, Out any](max int64, f func(context.Context, call, In) (Out, error)
 		}
 		return reply(w, out)
 	})
-	h.in = reflect.TypeFor[In]()
+	h.in, h.spared = reflect.TypeFor[In](), spared
 	return h
 }
 

@@ -79,7 +79,7 @@ func (s *server) reading(ctx context.Context, c call, id uint64) (reading, error
 		return reading{}, err
 	}
 	res, err := s.engine.Result(ctx, id)
-	return reading{record: q, plan: p, result: res, now: time.Now()}, orMissing(err, "Question", "question")
+	return reading{record: q, plan: p, result: res, bounds: s.boundsOf(p), now: time.Now()}, orMissing(err, "Question", "question")
 }
 
 // within refuses an answer that is not about the group which a caller wants to
@@ -164,11 +164,23 @@ func (s *server) keptPage(ctx context.Context, c call, o resultOptions, of keptO
 		return resultSets{}, err
 	}
 	r := kept.reading
-	if err := s.allowAnswer(c, r.record); err != nil { // the rights may have changed
+	if err := s.allowReading(c, r); err != nil { // the rights may have changed
 		return resultSets{}, err
 	}
 	r.now = now
 	return s.page(ctx, c, o, r, kept.set, kept)
+}
+
+// allowReading refuses a reading that was kept to who could not make it now.
+func (s *server) allowReading(c call, r reading) error {
+	if err := s.allowAnswer(c, r.record); err != nil {
+		return err
+	}
+	if r.saved.id == 0 {
+		return allowHistory(c, r.record)
+	}
+	_, err := s.savedQuestion(c, r.saved.id)
+	return err
 }
 
 // page makes a page of a set, which may be kept.

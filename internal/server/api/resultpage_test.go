@@ -71,6 +71,7 @@ func TestResultOptions(t *testing.T) {
 		`{"filter_string":"fox","filter_not_flag":1}`:                                                                       "TSE-Error: x [no results] Chrome",
 		`{"filter_string":"fox","sort_order":"2"}`:                                                                          "Firefox Firefox",
 		`{"sort_order":"1,-2","hide_errors_flag":1,"hide_no_results_flag":1}`:                                               "Chrome Firefox Firefox",
+		`{"sort_order":-3}`:                                                                                                 "TSE-Error: x [no results] Firefox Firefox Chrome",
 		`{"sort_order":["-3"]}`:                                                                                             "TSE-Error: x [no results] Firefox Firefox Chrome",
 		`{"cache_filters":[{"field":"Version","operator":"Greater","value":"9.0"}]}`:                                        "Firefox",
 		`{"cache_filters":[{"field":"count","operator":"LessEqual","value":"2"}],"sort_order":"-3"}`:                        "Firefox Chrome",

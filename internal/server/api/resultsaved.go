@@ -56,20 +56,24 @@ func (s *server) addRecent(ctx context.Context, r *reading, of store.SavedScope,
 	if err != nil {
 		return err
 	}
+	if age := r.bounds.Age(r.plan); age > 0 {
+		list = slices.DeleteFunc(list, func(a store.RecentAnswer) bool { return r.now.Sub(a.Answered) > age })
+	}
 	earlier := make([]resultset.Said, len(list))
-	answered := make(map[uint32]time.Time, len(list))
+	last := make(map[uint32]store.RecentAnswer, len(list))
 	for i, a := range list {
 		cells := make([]answer.Cell, len(a.Cells))
 		for j, c := range a.Cells {
 			cells[j] = c
 		}
 		earlier[i] = resultset.Said{Computer: a.ComputerID, Cells: cells}
-		answered[a.ComputerID] = a.Answered
+		last[a.ComputerID] = a
 	}
 	var added []uint32
 	r.result.Rows, added = resultset.Add(r.plan, r.result.Rows, earlier)
 	for _, id := range added {
-		r.saved.recent[id] = answered[id]
+		r.saved.recent[id] = last[id].Answered
+		r.saved.archived = max(r.saved.archived, last[id].Question)
 	}
 	return nil
 }

@@ -92,6 +92,7 @@ type reading struct {
 	plan   plan.Plan
 	result tally.Result
 	saved  savedReading
+	bounds resultset.Bounds
 	now    time.Time
 }
 
@@ -100,12 +101,13 @@ type savedReading struct {
 	id           int64 // 0: of none
 	issueSeconds int64
 	recent       map[uint32]time.Time // when machines that are off have last answered
+	archived     uint64               // the newest question to which they have; 0: none has
 	buckets      []time.Duration
 }
 
 // set makes the rows of a reading.
 func (r reading) set() *resultset.Set {
-	src := resultset.Source{Plan: r.plan, Rows: r.result.Rows, Pending: r.result.Pending, Computers: r.record.ComputerID}
+	src := resultset.Source{Plan: r.plan, Rows: r.result.Rows, Pending: r.result.Pending, Computers: r.record.ComputerID, Bounds: r.bounds}
 	if len(r.saved.buckets) > 0 {
 		src.Ages = r.ageOf
 	}
@@ -125,13 +127,13 @@ func (r reading) distinct() (rows int, ok bool) {
 	if r.result.Rows.Cut != 0 {
 		rows++
 	}
-	return rows, r.record.ComputerID || !r.plan.ComputerID
+	return rows, (r.record.ComputerID || !r.plan.ComputerID) && r.bounds == nil
 }
 
 func (r reading) counters() counters {
 	p := r.result.Progress
 	c := counters{
-		ID: p.Question, QuestionID: p.Question, CacheID: "0", SavedQuestionID: uint64(r.saved.id),
+		ID: p.Question, QuestionID: p.Question, CacheID: "0", SavedQuestionID: uint64(r.saved.id), ArchivedQuestionID: r.saved.archived,
 		EstimatedTotal: p.Expected, MRTested: p.Answered, MRPassed: p.Answered - p.Outside, Tested: p.Answered - p.Outside, Passed: p.Passed,
 		StoppedCount: p.Stopped, RunningCount: p.Pending, OfflineCount: p.Gone, RoundCount: p.Rounds, RepeatCount: p.Repeated,
 		ErrorCount: p.Errors, NoResultsCount: p.NoResults, ReportCount: p.Reports, SelectCount: len(r.plan.Selects),

@@ -26,7 +26,7 @@ func (s *server) buildTargetGroup(ctx context.Context, c call, in targetRequest)
 	if err != nil {
 		return idObject{}, err
 	}
-	if err := s.allowAnswer(c, kept.reading.record); err != nil { // the rights may have changed
+	if err := s.allowReading(c, kept.reading); err != nil { // the rights may have changed
 		return idObject{}, err
 	}
 	where, err := s.targets(kept, in.ReferenceIDs)

@@ -7,7 +7,7 @@ import (
 )
 
 func identity(u store.User) people.Identity {
-	return people.Identity{User: u.ID, Persona: u.Persona}
+	return people.Identity{User: u.ID, Persona: u.Persona, Group: u.UserGroup}
 }
 
 // effective is what a user may do.
@@ -23,21 +23,17 @@ func (s *server) mayAct(u store.User) bool {
 	return ok
 }
 
-// tokensOf is whose tokens the caller may deal with: his own, or with the
-// privilege everybody's, 0.
-func (c call) tokensOf(p rights.Privilege) int64 {
-	if c.rights.May(p, rights.Everywhere) {
-		return 0
-	}
-	return c.user.ID
-}
-
 // ownerOf is the user of a token.
 func (s *server) ownerOf(c call, t store.Token) store.User {
 	if t.UserID == c.user.ID {
 		return c.user
 	}
-	u := store.User{ID: t.UserID, LastLogin: s.logins.of(t.UserID)}
+	return s.userOf(t)
+}
+
+// userOf is the user of a token as the shelf has him.
+func (s *server) userOf(t store.Token) store.User {
+	u := store.User{ID: t.UserID, Persona: t.Persona, LastLogin: s.logins.of(t.UserID)}
 	if r := s.shelves.ByID("user", t.UserID); r != nil {
 		u.Name, u.Created = r.Name, r.Created
 	}

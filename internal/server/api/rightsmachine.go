@@ -1,12 +1,14 @@
 package api
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"catenary/internal/fault"
 	"catenary/internal/server/object"
+	"catenary/internal/server/people"
 	"catenary/internal/server/rights"
 	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
@@ -24,12 +26,12 @@ func (s *server) seesAll(r rights.Rights) bool {
 }
 
 // allowAllMachines refuses who may see some machines only what is about others,
-// too: the server itself does not know which machines are in a group.
+// too, and is not kept apart.
 func (s *server) allowAllMachines(c call, because string) error {
 	if s.seesAll(c.rights) {
 		return nil
 	}
-	return fault.New(fault.Denied, "RBACInsufficientPrivilege: %s, and your management rights are some of them: only a question finds out which", because)
+	return fault.New(fault.Denied, "RBACInsufficientPrivilege: %s, and your management rights are some of them", because)
 }
 
 // allowAnswer refuses who may see some machines only an answer in which there may
@@ -63,13 +65,36 @@ func allowHistory(c call, q store.Question) error {
 	return insufficient(p)
 }
 
+// allowDeed refuses a scheduled action whose author may not have it done any
+// more: he may act no longer, or may deploy nothing of its package, or nothing to
+// its machines. It is asked each time that an action comes of it, and when it is
+// approved: what he could do when he made it does not matter.
+func (s *server) allowDeed(ch *shelf.Change, saved *object.Object) error {
+	by := people.Identity{User: saved.Ref("user").ID, Persona: saved.Ref("persona").ID}
+	if by.User == 0 {
+		return nil // Catenary itself
+	}
+	may, ok := s.people.Rights(by)
+	if !ok {
+		return fault.New(fault.Denied, "RBACInsufficientPrivilege: the author of the action may not act any more")
+	}
+	err := s.faceOf("saved_actions").allow(call{rights: may}, rights.WriteAction, saved)
+	if err == nil {
+		err = s.allowTargets(ch, may, saved)
+	}
+	if err != nil {
+		return fmt.Errorf("the author of the action: %w", err)
+	}
+	return nil
+}
+
 // allowTargets refuses who may see some machines only an action for others: its
 // target group, or its action group, has to be of his management rights' groups.
-func (s *server) allowTargets(c call, ch *shelf.Change, o *object.Object) error {
-	if s.seesAll(c.rights) {
+func (s *server) allowTargets(ch *shelf.Change, may rights.Rights, o *object.Object) error {
+	if s.seesAll(may) {
 		return nil
 	}
-	mine := func(id int64) bool { return slices.Contains(c.rights.Groups, id) }
+	mine := func(id int64) bool { return slices.Contains(may.Groups, id) }
 	if target := o.Object("target_group"); target != nil && mine(target.Int("id")) {
 		return nil
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"catenary/internal/fault"
@@ -18,7 +17,7 @@ import (
 func (s *server) rightsRoutes() []route {
 	const v2 = "/api/v2/"
 	return []route{
-		{"POST", v2 + "session/as_persona/{id}", withSession, rights.None, post(bodyMax, s.asPersona)},
+		{"POST", v2 + "session/as_persona/{id}", withSession, rights.None, postSpared(bodyMax, s.asPersona)},
 		{"POST", v2 + "session/password", withSession, rights.None, post(bodyMax, s.changeOwnPassword)},
 		{"GET", v2 + "session/current/effective-roles", withSession, rights.None, get(s.currentRoles)},
 		{"GET", v2 + "session/management_rights", withSession, rights.None, get(s.currentMachines)},
@@ -44,6 +43,8 @@ type currentObject struct {
 	User    json.RawMessage `json:"user"`
 	Session sessionRef      `json:"session"`
 	Persona *nameRef        `json:"persona,omitempty"`
+	// UserGroup is Catenary's own: the one whose rights alone the session has.
+	UserGroup *nameRef `json:"user_group,omitempty"`
 }
 
 type sessionRef struct {
@@ -69,6 +70,9 @@ func (s *server) sessionCurrent(ctx context.Context, c call) (currentObject, err
 	if p := s.shelves.ByID("persona", c.user.Persona); p != nil {
 		out.Persona = &nameRef{p.ID, p.Name}
 	}
+	if g := s.shelves.ByID("user_group", c.user.UserGroup); g != nil {
+		out.UserGroup = &nameRef{g.ID, g.Name}
+	}
 	return out, nil
 }
 
@@ -86,8 +90,8 @@ func (s *server) asPersona(ctx context.Context, c call, in reauthentication) (se
 	if byToken(c) {
 		return sessionObject{}, notByToken()
 	}
-	if strings.HasPrefix(c.Header.Get("session"), tokenPrefix) {
-		return sessionObject{}, fault.New(fault.Denied, "an API token acts as the persona that it was made for, and as no other")
+	if c.user.UserGroup != 0 {
+		return sessionObject{}, notAsMember()
 	}
 	u := c.user
 	u.Persona = int64(id)

@@ -37,12 +37,12 @@ type route struct {
 // routes is every route there is; the mux and the tests are made from it.
 func (s *server) routes() []route {
 	const v2 = "/api/v2/"
-	logIn := post(bodyMax, s.sessionLogin)
-	return slices.Concat(s.subnetRoutes(), s.findingRoutes(), s.resultRoutes(), s.sensingRoutes(), s.objectRoutes(), s.installationRoutes(), s.rightsRoutes(), s.moveRoutes(), s.auditRoutes(), s.sensorRoutes(), s.savedRoutes(), s.fileRoutes(), s.contentRoutes(), s.historyRoutes(), s.actionRoutes(), s.pluginRoutes(), s.signatureRoutes(), s.factorRoutes(), s.connectorRoutes(), s.oidcRoutes(), s.samlRoutes(), s.passkeyRoutes(), s.scimRoutes(), s.scimServerRoutes(), []route{
+	logIn := post(openMax, s.sessionLogin)
+	return slices.Concat(s.subnetRoutes(), s.findingRoutes(), s.resultRoutes(), s.sensingRoutes(), s.objectRoutes(), s.installationRoutes(), s.certificateRoutes(), s.laterRoutes(), s.rightsRoutes(), s.moveRoutes(), s.auditRoutes(), s.sensorRoutes(), s.savedRoutes(), s.fileRoutes(), s.contentRoutes(), s.historyRoutes(), s.actionRoutes(), s.pluginRoutes(), s.signatureRoutes(), s.factorRoutes(), s.connectorRoutes(), s.oidcRoutes(), s.samlRoutes(), s.passkeyRoutes(), s.scimRoutes(), s.scimServerRoutes(), []route{
 		{"POST", v2 + "session/login", anyone, rights.None, logIn},
 		{"GET", v2 + "session/login", anyone, rights.None, logIn}, // with a body, as an old program does
-		{"POST", v2 + "session/validate", anyone, rights.None, post(bodyMax, s.sessionValidate)},
-		{"POST", v2 + "session/logout", anyone, rights.None, post(bodyMax, s.sessionLogout)},
+		{"POST", v2 + "session/validate", anyone, rights.None, postSpared(openMax, s.sessionValidate)},
+		{"POST", v2 + "session/logout", anyone, rights.None, postSpared(openMax, s.sessionLogout)},
 		{"GET", v2 + "session/current", withSession, rights.None, get(s.sessionCurrent)},
 		{"POST", "/auth", anyone, rights.None, get(s.auth)},
 		{"GET", "/auth", anyone, rights.None, get(s.auth)},
@@ -178,7 +178,8 @@ func (s *server) choose(w http.ResponseWriter, r *http.Request, path string, rou
 	if rec, ok := w.(*recorder); ok {
 		rec.route = rt.method + " " + rt.path
 	}
-	c := call{Request: r}
+	c := call{Request: r, large: &place{free: s.large}}
+	defer c.large.leave()
 	if c.style().Pretty {
 		w = &indenter{ResponseWriter: w}
 	}

@@ -27,6 +27,7 @@ func (s *server) savedQuestions(ctx context.Context, c call) ([]questionObject, 
 		Reissue  *flag  `json:"saved_question_qids_reissue_flag"`
 		Expired  flag   `json:"saved_question_qids_include_expired_flag"`
 		Multiple flag   `json:"saved_question_qids_allow_multiple_flag"`
+		Several  flag   `json:"saved_question_qids_allow_multiple_flags"` // as some write it
 		Context  number `json:"context_id"`
 	}
 	if err := c.options(&opt); err != nil {
@@ -63,14 +64,14 @@ func (s *server) savedQuestions(ctx context.Context, c call) ([]questionObject, 
 		}
 		chosen = append([]store.Reissue{asked}, chosen...)
 	}
-	if len(chosen) > 1 && !bool(opt.Multiple) {
+	if len(chosen) > 1 && !bool(opt.Multiple) && !bool(opt.Several) {
 		chosen = chosen[:1]
 	}
-	return s.askedQuestions(ctx, chosen)
+	return s.askedQuestions(ctx, c, chosen)
 }
 
 // askedQuestions are the records of askings.
-func (s *server) askedQuestions(ctx context.Context, list []store.Reissue) ([]questionObject, error) {
+func (s *server) askedQuestions(ctx context.Context, c call, list []store.Reissue) ([]questionObject, error) {
 	users, err := s.userNames(ctx)
 	if err != nil {
 		return nil, err
@@ -84,7 +85,7 @@ func (s *server) askedQuestions(ctx context.Context, list []store.Reissue) ([]qu
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, toQuestion(q, s.engine.Catalogue(), s.groups, users, time.Now()))
+		out = append(out, s.toQuestion(c, q, users, time.Now()))
 	}
 	return out, nil
 }

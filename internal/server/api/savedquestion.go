@@ -27,9 +27,17 @@ type savedMember struct {
 	ID number `json:"id"`
 }
 
-// readySaved replaces the number of a question that was asked by its text. It
-// happens before the change, which must not wait for the database.
-func (s *server) readySaved(ctx context.Context, _ call, _ *shelf.Record, o *object.Object) error {
+// readySaved looks at the questions that a saved one is made of. It happens
+// before the change, which must not wait for the database.
+func (s *server) readySaved(ctx context.Context, c call, was *shelf.Record, o *object.Object) error {
+	if err := s.spellOut(ctx, o); err != nil || was != nil {
+		return err
+	}
+	return s.readySeeds(ctx, c, o)
+}
+
+// spellOut replaces the number of a question that was asked by its text.
+func (s *server) spellOut(ctx context.Context, o *object.Object) error {
 	raw := o.Raw("question")
 	if len(raw) == 0 {
 		return nil
@@ -68,7 +76,7 @@ func (s *server) prepareSaved(_ context.Context, c call, ch *shelf.Change, was *
 	} else {
 		o.Set("user", was.Object.Ref("user")) // it changes hands by a route of its own
 	}
-	q, err := s.meantQuestion(ch, was, o)
+	q, err := meantQuestion(s.sensorsIn(ch), groupNames{ch}, was, o)
 	if err != nil {
 		return err
 	}
@@ -83,7 +91,7 @@ func (s *server) prepareSaved(_ context.Context, c call, ch *shelf.Change, was *
 // meantQuestion reads the question of a saved one. A text that has changed is
 // meant before objects, since who sends back a whole object with another text
 // sends the old objects, too; otherwise objects come before the text.
-func (s *server) meantQuestion(ch *shelf.Change, was *shelf.Record, o *object.Object) (question.Question, error) {
+func meantQuestion(sensors *sensor.Catalogue, groups question.Groups, was *shelf.Record, o *object.Object) (question.Question, error) {
 	text := o.Text("query_text")
 	var in savedMember
 	if raw := o.Raw("question"); len(raw) > 0 && (was == nil || text == "" || text == was.Object.Text("query_text")) {
@@ -94,7 +102,7 @@ func (s *server) meantQuestion(ch *shelf.Change, was *shelf.Record, o *object.Ob
 	if in.Selects == nil && (was == nil || in.QueryText == "") {
 		in.QueryText = cmp.Or(text, in.QueryText)
 	}
-	return in.question(s.sensorsIn(ch), groupNames{ch})
+	return in.question(sensors, groups)
 }
 
 // saySaved writes a question into the object of a saved one.
@@ -115,7 +123,7 @@ func saySaved(o *object.Object, q question.Question, sensors *sensor.Catalogue) 
 // hidesSaved reports whether a saved question is not the caller's to see: it is
 // its owner's until he says that it is public.
 func hidesSaved(c call, o *object.Object) bool {
-	return !o.Is("public_flag") && o.Ref("user").ID != c.user.ID && !c.rights.Anything
+	return !c.rights.Anything && !o.Is("public_flag") && o.Ref("user").ID != c.user.ID
 }
 
 // removeSaved refuses to delete a saved question that others need.
@@ -124,7 +132,10 @@ func (s *server) removeSaved(_ context.Context, _ call, ch *shelf.Change, r *she
 }
 
 // savedChanged tells the schedule what has become of a saved question.
-func (s *server) savedChanged(_ context.Context, _ call, was, is *shelf.Record) {
+func (s *server) savedChanged(ctx context.Context, c call, was, is *shelf.Record) {
+	if was == nil {
+		s.seed(ctx, c, is)
+	}
 	switch {
 	case is == nil:
 		s.reissuer.remove(was.ID)

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +75,13 @@ func TestSavedQuestionsOfOthers(t *testing.T) {
 	if len(first) != 1 || d.questionsOf(public, "")[0] != first[0] {
 		t.Errorf("asked anew while one is open: %v", first)
 	}
+	of := map[string]any{"id": float64(public), "name": "Public"}
+	if got := d.shown(fmt.Sprintf("questions/%d", first[0]))["saved_question"]; !reflect.DeepEqual(got, of) {
+		t.Errorf("the question says that it was asked for %v, not %v", got, of)
+	}
+	if got := d.list("/api/v2/questions", true)[0]["saved_question"]; !reflect.DeepEqual(got, of) {
+		t.Errorf("a list of questions says that it was asked for %v, not %v", got, of)
+	}
 	if got := d.shown(fmt.Sprintf("saved_questions/%d", public))["most_recent_question_id"]; got != float64(first[0]) {
 		t.Errorf("the most recent question is %v, not %v", got, first)
 	}
@@ -120,6 +129,27 @@ func (d *desk) questionsOf(saved int64, options string) (out []uint64) {
 
 // TestReissues: saved questions are asked again while the server runs, and go on
 // where they were after a restart.
+// TestReissueForNobody: who has been locked out asks nothing by a saved question
+// that he has left, least of all beyond his management rights.
+func TestReissueForNobody(t *testing.T) {
+	d := newDesk(t)
+	d.firstGroups()
+	bob := d.made("users", `{"name":"bob","password":"correct horse battery"}`)
+	id := d.made("saved_questions", `{"name":"Left","query_text":"Get Computer Name from all machines","issue_seconds":60}`)
+	alter(d, "saved_question", "Left", func(o *object.Object) { o.Set("user", object.Ref{ID: bob}) })
+	asked := 0
+	d.fleet.heard = func(Asking) { asked++ }
+	d.api.reissueOne(t.Context(), id)
+	if asked != 1 {
+		t.Fatalf("asked %d times while bob is there\n%s", asked, d.logs)
+	}
+	alter(d, "user", "bob", func(o *object.Object) { o.Set("locked_out", int64(1)) })
+	d.api.reissueOne(t.Context(), id)
+	if asked != 1 || !strings.Contains(d.logs.String(), "its owner bob may not act any more") {
+		t.Errorf("asked %d times\n%s", asked, d.logs)
+	}
+}
+
 func TestReissues(t *testing.T) {
 	d := newDesk(t)
 	d.firstGroups()

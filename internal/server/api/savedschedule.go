@@ -216,8 +216,8 @@ func (s *server) reissueOne(ctx context.Context, id int64) {
 	}
 }
 
-// rightsOfOwner is what the owner of an object may do. Catenary's own objects
-// have none, and may ask everything.
+// rightsOfOwner is what the owner of an object may do; who is locked out or gone
+// may do nothing. Catenary's own objects have no owner, and may ask everything.
 func (s *server) rightsOfOwner(ctx context.Context, id int64) (rights.Rights, error) {
 	if id == 0 {
 		return rights.Rights{Anything: true}, nil
@@ -225,6 +225,9 @@ func (s *server) rightsOfOwner(ctx context.Context, id int64) (rights.Rights, er
 	u, err := s.store.UserByID(ctx, id)
 	if err != nil {
 		return rights.Rights{}, err
+	}
+	if !s.mayAct(u) {
+		return rights.Rights{}, fault.New(fault.Denied, "its owner %s may not act any more", u.Name)
 	}
 	return s.rightsOf(u), nil
 }

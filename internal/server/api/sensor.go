@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"sync"
 
 	"catenary/internal/answer"
 	"catenary/internal/fault"
@@ -22,7 +21,11 @@ import (
 func (s *server) sensorFace() *face {
 	return &face{
 		path: "sensors", kind: sensors.Kind, verbs: canAll | listHasInfo | saysIDOnly, read: rights.ReadSensor, write: rights.WriteSensor, set: "content_set",
-		ready: readySensor, done: s.sensorChanged,
+		ready:  readySensor,
+		detail: s.detailSensor,
+		says: "max_strings bounds the different strings of one answer, the most frequent; [too many results] stands for the others. " +
+			"max_string_age_minutes bounds how long answers of machines that are off are shown and kept, and strings that help to read questions. " +
+			"With exclude_from_parse_flag what machines say does not help to read questions. string_count, where one sensor is shown, is how many strings help now.",
 		kept: keeping{create: s.createSensor, update: s.updateSensor, remove: s.removeSensor},
 	}
 }
@@ -70,6 +73,9 @@ func (s *server) signed(c call, ch *shelf.Change, o *object.Object) (store.Senso
 		o.Set("answer_mode", answer.Sealed.String())
 	}
 	d, err := sensors.Definition(o)
+	if err == nil {
+		_, err = sensors.KeptOf(o)
+	}
 	if err != nil {
 		return store.Sensor{}, err
 	}
@@ -88,6 +94,7 @@ func (s *server) createSensor(ctx context.Context, c call, ch *shelf.Change, o *
 	if n, err = ch.Tx().CreateSensor(ctx, n); err != nil {
 		return nil, err
 	}
+	s.followSensors(ctx, ch)
 	return ch.Create(sensors.Kind, n.ID, o)
 }
 
@@ -95,6 +102,9 @@ func (s *server) updateSensor(ctx context.Context, c call, ch *shelf.Change, was
 	if d, ok := s.native(was); ok {
 		if !bytes.Equal(o.With(sensors.Object(d)).Store(), o.Store()) {
 			return nil, fault.New(fault.Conflict, "the sensor %q is part of the client: what it computes and how it is called cannot be changed", was.Name)
+		}
+		if _, err := sensors.KeptOf(o); err != nil {
+			return nil, err
 		}
 		return ch.Update(was, o)
 	}
@@ -106,6 +116,7 @@ func (s *server) updateSensor(ctx context.Context, c call, ch *shelf.Change, was
 	if err := ch.Tx().UpdateSensor(ctx, n); err != nil {
 		return nil, err
 	}
+	s.followSensors(ctx, ch)
 	return ch.Update(was, o)
 }
 
@@ -116,6 +127,7 @@ func (s *server) removeSensor(ctx context.Context, _ call, ch *shelf.Change, r *
 	if err := ch.Tx().RemoveSensor(ctx, r.ID); err != nil {
 		return err
 	}
+	s.followSensors(ctx, ch)
 	return ch.Delete(r)
 }
 
@@ -125,27 +137,30 @@ func (s *server) native(r *shelf.Record) (sensor.Sensor, bool) {
 	return d, ok && d.Native()
 }
 
-// A reload is which sensors the engine knows of.
+// A reload is what the engine has yet to hear of. Changes of shelves come one by
+// one, so that it needs no lock.
 type reload struct {
-	mu      sync.Mutex // held while the engine reads them
-	version uint64     // of the shelf
+	change *shelf.Change // the last that it hears of
+	missed []int64       // numbers of sensors of which it could not hear
 }
 
-// sensorChanged lets the engine read the sensors anew. However many have changed
-// together, it does so once.
-func (s *server) sensorChanged(ctx context.Context, _ call, _, _ *shelf.Record) {
-	s.reload.mu.Lock()
-	defer s.reload.mu.Unlock()
-	now := s.shelves.Version(sensors.Kind)
-	if now == s.reload.version {
+// followSensors lets the engine read those sensors that a change touches, all of
+// them together, when it has happened.
+func (s *server) followSensors(ctx context.Context, ch *shelf.Change) {
+	r := &s.reload
+	if r.change == ch {
 		return
 	}
-	if err := s.engine.ReloadSensors(context.WithoutCancel(ctx)); err != nil {
-		// The change has happened. The next one tries again.
-		s.log.ErrorContext(ctx, "sensors not read again", "err", err)
-		return
-	}
-	s.reload.version = now
+	r.change = ch
+	ch.After(func() {
+		ids := append(r.missed, ch.Changed(sensors.Kind)...)
+		r.missed = nil
+		if err := s.engine.ReloadSensors(context.WithoutCancel(ctx), ids...); err != nil {
+			// The change has happened. The next one tries again.
+			s.log.ErrorContext(ctx, "sensors not read again", "err", err)
+			r.missed = ids
+		}
+	})
 }
 
 type idObject struct {

@@ -97,6 +97,25 @@ func TestCreateSensor(t *testing.T) {
 	same(t, got.IgnoreCase, true)
 }
 
+// TestEngineReadsWhatChanged: the engine hears of those sensors that a change has
+// touched and of no others; of those that change together, at once.
+func TestEngineReadsWhatChanged(t *testing.T) {
+	d := newDesk(t)
+	d.fleet.reloaded = nil
+	d.ok(d.call("POST", "/api/v2/sensors", whoSensor))
+	d.ok(d.call("PATCH", "/api/v2/sensors/9", `{"description":"x"}`))
+	d.ok(d.call("PATCH", "/api/v2/sensors/1", `{"hidden_flag":true}`)) // native: what is computed stays
+	d.ok(d.call("POST", "/api/v2/import", `{"version":2,"object_list":{"sensors":[
+		{"name":"A","queries":[{"platform":"Mac","script":"true","script_type":"Python"}]},
+		{"name":"B","queries":[{"platform":"Mac","script":"true","script_type":"Python"}]}]}}`))
+	d.refused(d.call("PATCH", "/api/v2/sensors/9", `{"name":"A"}`), 400, `SensorNameNotUnique: there is a sensor "A" already`)
+	d.ok(d.call("DELETE", "/api/v2/sensors/9", ""))
+	same(t, d.fleet.reloaded, [][]int64{{9}, {9}, {10, 11}, {9}})
+	if _, ok := d.fleet.Catalogue().ByName("Who"); ok {
+		t.Error("the deleted sensor can be asked for")
+	}
+}
+
 // TestAnswerMode: it is read, kept and shown; merged is what a program that
 // knows nothing of it gets.
 func TestAnswerMode(t *testing.T) {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"math"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,12 +14,15 @@ import (
 	"catenary/internal/sensor"
 	"catenary/internal/server/rights"
 	"catenary/internal/server/sensors"
+	"catenary/internal/server/setting"
 	"catenary/internal/server/store"
 	"catenary/internal/value"
 )
 
 // Sensing is what an Engine knows of how sensors run on the machines.
 type Sensing interface {
+	// Strings are what machines have said lately.
+	Strings() *sensors.Strings
 	// SensorStats are how long sensors have run so far, by name.
 	SensorStats() []store.SensorStat
 	// Quarantine are the sensors that some machines do not run any more because
@@ -31,7 +35,7 @@ type Sensing interface {
 func (s *server) sensingRoutes() []route {
 	const v2 = "/api/v2/"
 	return []route{
-		{"GET", v2 + "sensor_stats", withSession, rights.ReadSensor, get(s.listSensorStats)},
+		{"GET", v2 + "sensor_stats", withSession, rights.ReadSensor, answers[[]sensorStat](s.listSensorStats)},
 		{"GET", v2 + "sensor_stats/{id}", withSession, rights.ReadSensor, get(s.showSensorStat)},
 		{"GET", v2 + "sensor_stats/by-name/{name}", withSession, rights.ReadSensor, get(s.showSensorStat)},
 		{"POST", v2 + "questions/estimate", withSession, rights.AskDynamicQuestion, post(bodyMax, s.estimateQuestion)},
@@ -40,8 +44,9 @@ func (s *server) sensingRoutes() []route {
 	}
 }
 
-// A sensorStat is how long a sensor has run on all machines, in milliseconds.
-// What scripts read and write is not measured.
+// A sensorStat is how long a sensor has run on all machines, in milliseconds, and
+// what it has written: the bytes of a machine's answer. What it reads is not
+// measured.
 type sensorStat struct {
 	ID       int64   `json:"id"`
 	Name     string  `json:"name"`
@@ -61,6 +66,9 @@ type sensorStat struct {
 	WriteStd float64 `json:"write_bytes_std"`
 	OtherAvg float64 `json:"other_bytes_avg"`
 	OtherStd float64 `json:"other_bytes_std"`
+
+	// Catenary's own.
+	AnswerCount uint64 `json:"answer_count"` // machines' answers behind the bytes
 }
 
 // average returns the average of measurements and their standard deviation.
@@ -82,6 +90,8 @@ func (s *server) toSensorStat(x store.SensorStat) sensorStat {
 	}
 	o.RealAvg, o.RealStd = average(x.Real, x.Count)
 	o.UserAvg, o.UserStd = average(x.User, x.Measured)
+	o.WriteAvg, o.WriteStd = average(x.Bytes, x.Answers)
+	o.AnswerCount = x.Answers
 	o.SysAvg, o.SysStd = average(x.Sys, x.Measured)
 	return o
 }
@@ -106,14 +116,9 @@ func (s *server) seesSensor(c call, name string) bool {
 	return c.rights.May(rights.ReadSensor, r.Object.Ref("content_set").ID)
 }
 
-func (s *server) listSensorStats(_ context.Context, c call) ([]any, error) {
-	p, err := c.page()
-	if err != nil {
-		return nil, err
-	}
+func (s *server) listSensorStats(w http.ResponseWriter, c call) error {
 	all := s.seenStats(c)
-	from, to := p.bounds(len(all))
-	return listed(all[from:to], len(all)), nil
+	return s.sendList(w, c, listingBy(len(all), false, func(i int) sensorStat { return all[i] }))
 }
 
 func (s *server) showSensorStat(_ context.Context, c call) (sensorStat, error) {
@@ -174,7 +179,10 @@ func (s *server) estimateQuestion(_ context.Context, _ call, in questionRequest)
 	if err != nil {
 		return estimate{}, err
 	}
-	load := p.Load(s.runtimes(), plan.DefaultThresholds)
+	load := p.Load(s.runtimes(), plan.Thresholds{
+		Medium: time.Duration(s.settingNumber(setting.LoadMedium)) * time.Millisecond,
+		High:   time.Duration(s.settingNumber(setting.LoadHigh)) * time.Millisecond,
+	})
 	ms := func(d time.Duration) float64 { return rounded(float64(d) / float64(time.Millisecond)) }
 	out := estimate{
 		QuestionText: p.Text, Level: load.Level.String(), AverageMs: ms(load.Average), MaxMs: ms(load.Max), ConditionMs: ms(load.ConditionAverage),

@@ -15,15 +15,17 @@ func TestSensorStats(t *testing.T) {
 	d := newDesk(t)
 	d.fleet.stats = []store.SensorStat{
 		{Hash: sensor.Hash("Computer Name"), Name: "Computer Name", Count: 4, Min: 1, Max: 5, Real: store.Spread{Sum: 12, Squares: 44}},
-		{Hash: sensor.Hash("Free Memory"), Name: "Free Memory", Count: 3, Min: 10, Max: 10, Real: store.Spread{Sum: 30, Squares: 300}, Measured: 2, User: store.Spread{Sum: 6, Squares: 20}, Sys: store.Spread{Sum: 2, Squares: 2}},
+		{Hash: sensor.Hash("Free Memory"), Name: "Free Memory", Count: 3, Min: 10, Max: 10, Real: store.Spread{Sum: 30, Squares: 300}, Measured: 2, User: store.Spread{Sum: 6, Squares: 20}, Sys: store.Spread{Sum: 2, Squares: 2}, Answers: 4, Bytes: store.Spread{Sum: 40, Squares: 436}},
 	}
 	list := data[[]map[string]any](t, d.call("GET", "/api/v2/sensor_stats", ""))
-	same(t, len(list), 3)
+	same(t, len(list), 2)
+	sorted := data[[]map[string]any](t, d.options("/api/v2/sensor_stats", `{"cache_sort_fields":"-real_ms_avg","row_count":1}`))
+	same(t, sorted[0]["name"], any("Free Memory"))
 	same(t, list[0]["real_ms_avg"], any(3.0))
 	same(t, list[0]["real_ms_std"], any(1.414))
 	one := data[sensorStat](t, d.call("GET", "/api/v2/sensor_stats/by-name/free%20memory", ""))
 	same(t, one, sensorStat{
-		ID: one.ID, Name: "Free Memory", WhatHash: sensor.Hash("Free Memory"), Count: 3, RealAvg: 10, RealMin: 10, RealMax: 10, UserAvg: 3, UserStd: 1, SysAvg: 1,
+		ID: one.ID, Name: "Free Memory", WhatHash: sensor.Hash("Free Memory"), Count: 3, RealAvg: 10, RealMin: 10, RealMax: 10, UserAvg: 3, UserStd: 1, SysAvg: 1, WriteAvg: 10, WriteStd: 3, AnswerCount: 4,
 	})
 	if one.ID != 0 {
 		same(t, data[sensorStat](t, d.call("GET", fmt.Sprint("/api/v2/sensor_stats/", one.ID), "")), one)
@@ -47,6 +49,10 @@ func TestEstimate(t *testing.T) {
 		Sensors: []sensorEstimate{{"Is Linux", "Medium", 2000, 3000, true}, {"Operating System", "Low", 1.5, 1000, false}}, Unknown: []string{"Free Memory"},
 	})
 	same(t, len(d.fleet.asked), 0)
+	d.ok(d.call("PATCH", "/api/v2/system_settings/by-name/question_load_high_ms", `{"value":2001}`))
+	d.ok(d.call("PATCH", "/api/v2/system_settings/by-name/question_load_medium_ms", `{"value":1}`))
+	e = data[estimate](t, d.call("POST", "/api/v2/questions/estimate", `{"query_text":"Get Operating System from all machines with Is Linux equals True"}`))
+	same(t, []string{e.Level, e.Sensors[0].Level, e.Sensors[1].Level}, []string{"High", "Medium", "Medium"})
 	if w := d.call("POST", "/api/v2/questions/estimate", `{"query_text":"Get Nothing"}`); w.Code != 400 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

@@ -15,7 +15,7 @@ import (
 func (s *server) settingFaces() []*face {
 	return []*face{
 		{
-			path: "system_settings", kind: setting.Kind, verbs: canAll | listHasInfo | goneSaysID, read: rights.ReadSettings, write: rights.WriteSettings,
+			path: "system_settings", kind: setting.Kind, verbs: canAll | canRemoveByName | listHasInfo | goneSaysID, read: rights.ReadSettings, write: rights.WriteSettings,
 			prepare: func(_ context.Context, _ call, _ *shelf.Change, was *shelf.Record, o *object.Object) error {
 				if was == nil {
 					return setting.Settle(nil, o)

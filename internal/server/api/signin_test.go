@@ -110,7 +110,7 @@ func TestLoginWithDomain(t *testing.T) {
 		`{"username":"other\\ann","password":"correct horse battery"}`:                         wrong,
 		`{"username":"\\ann","password":"correct horse battery"}`:                              wrong,
 		`{"username":"ann","domain":"corp","password":"x"}`:                                    wrong,
-		`{"username":"ann","password":"correct horse battery","as_exclusive_user_group":"7"}`:  "400 as_exclusive_user_group: a session has all rights of its user; log in, and take a persona to have fewer",
+		`{"username":"ann","password":"correct horse battery","as_exclusive_user_group":"7"}`:  `400 InvalidUserGroup: as_exclusive_user_group: the user is in no user group "7"`,
 		`{"username":"ann","password":"correct horse battery","as_exclusive_user_group":null}`: "200",
 	} {
 		if got := logIn(d, body); got != want {

@@ -67,12 +67,17 @@ func (s *server) caller(r *http.Request) netip.Addr {
 }
 
 // tokenAddress is the address that counts when a token says from where it may be
-// used.
+// used; the zero address, which is in no list, if the request comes by way of a
+// proxy on this machine of whose word nothing is said: it is not from here.
 func (s *server) tokenAddress(r *http.Request) netip.Addr {
+	addr := remote(r)
 	if s.settingIsOn(forwardedSetting) {
-		return s.caller(r)
+		addr = s.caller(r)
 	}
-	return remote(r)
+	if addr.IsLoopback() && !isLocal(r) {
+		return netip.Addr{}
+	}
+	return addr
 }
 
 // signinFaces are the objects that say where else people may sign in.

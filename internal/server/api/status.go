@@ -47,23 +47,32 @@ var sideStates = [...]string{
 
 var neighbourKinds = [...]string{endpoint.Nobody: "", endpoint.Peer: "peer", endpoint.Server: "server"}
 
+// systemStatus lists the machines that the caller sees.
 func (s *server) systemStatus(w http.ResponseWriter, c call) error {
-	if err := s.allowAllMachines(c, "this list has all machines"); err != nil {
+	o, err := c.listOptions()
+	if err != nil {
 		return err
 	}
-	return s.sendList(w, c, statusListing(s.engine.Clients(c.Context())))
+	if o.CacheID != 0 {
+		return s.sendList(w, c, listing{}) // the cache has it
+	}
+	seen, err := s.sight(c.Context(), c.rights)
+	if err != nil {
+		return err
+	}
+	return s.sendList(w, c, statusListing(seen))
 }
 
 // statusListing lists machines, and behind them how many are in which state.
-func statusListing(clients []endpoint.Status) listing {
+func statusListing(seen sight) listing {
 	return listing{
-		n: len(clients), info: true, weight: len(clients),
+		n: seen.len(), info: true, weight: len(seen.clients), limited: seen.limited,
 		has:  func(path string) bool { return statusCells[path] != nil },
-		cell: func(i int, path string) string { return statusCells[path](&clients[i]) },
+		cell: func(i int, path string) string { return statusCells[path](seen.at(i)) },
 		append: func(b []byte, i int) []byte {
-			return appendStatus(b, i, &clients[i])
+			return appendStatus(b, i, seen.at(i), seen.sees)
 		},
-		sums: func(chosen func(yield func(i int) bool)) any { return aggregate(clients, chosen) },
+		sums: func(chosen func(yield func(i int) bool)) any { return aggregate(seen, chosen) },
 	}
 }
 
@@ -112,13 +121,19 @@ func reportedAddress(s *endpoint.Status) netip.Addr {
 	return s.Place.Addr.Addr().Unmap()
 }
 
-func (s *server) clientCount(ctx context.Context, _ call) (int, error) {
-	return s.engine.CountClients(ctx), nil
+// clientCount is how many machines the caller sees.
+func (s *server) clientCount(ctx context.Context, c call) (int, error) {
+	if s.seesAll(c.rights) {
+		return s.engine.CountClients(ctx), nil
+	}
+	seen, err := s.sight(ctx, c.rights)
+	return seen.len(), err
 }
 
 // appendStatus writes one machine of system_status. The members from client_id
-// on are Catenary's own.
-func appendStatus(b []byte, row int, s *endpoint.Status) []byte {
+// on are Catenary's own. A neighbour that the caller does not see is a peer
+// without a name.
+func appendStatus(b []byte, row int, s *endpoint.Status, sees func(endpoint.ID) bool) []byte {
 	b = append(b, `{"cache_row_id":`...)
 	b = strconv.AppendInt(b, int64(row), 10)
 	b = append(b, `,"computer_id":`...)
@@ -155,23 +170,25 @@ func appendStatus(b []byte, row int, s *endpoint.Status) []byte {
 	b = strconv.AppendInt(b, int64(s.Segment), 10)
 	b = appendFlag(b, "isolated_flag", s.Alone)
 	b = appendFlag(b, "offline_flag", s.Gone)
-	b = appendLink(b, "backward", &s.Backward)
-	b = appendLink(b, "forward", &s.Forward)
+	b = appendLink(b, "backward", &s.Backward, sees)
+	b = appendLink(b, "forward", &s.Forward, sees)
 	b = appendMember(b, "registration_way", s.Way)
 	b = appendMember(b, "registration_error_text", s.Refused)
 	return append(b, '}')
 }
 
-func appendLink(b []byte, side string, l *endpoint.Link) []byte {
+func appendLink(b []byte, side string, l *endpoint.Link, sees func(endpoint.ID) bool) []byte {
 	b = append(append(b, `,"`...), side...)
 	b = append(b, `":{"kind":"`...)
 	b = append(b, neighbourKinds[l.Kind]...)
 	b = append(b, '"')
 	if l.Kind == endpoint.Peer {
-		b = append(b, `,"client_id":"`...)
-		b = l.Peer.Append(b)
-		b = append(b, '"')
-		b = appendMember(b, "host_name", l.Name)
+		if sees(l.Peer) {
+			b = append(b, `,"client_id":"`...)
+			b = l.Peer.Append(b)
+			b = append(b, '"')
+			b = appendMember(b, "host_name", l.Name)
+		}
 		b = append(b, `,"round_trip_ms":`...)
 		b = strconv.AppendFloat(b, float64(l.Trip.Microseconds())/1000, 'f', -1, 64)
 		b = appendFlag(b, "slow_flag", l.Slow())
@@ -213,14 +230,16 @@ func (t isoTime) append(b []byte) []byte {
 	return append(b, '"')
 }
 
-// aggregate counts the machines chosen, and of each version also all.
-func aggregate(clients []endpoint.Status, chosen func(yield func(i int) bool)) aggregateObject {
+// aggregate counts the machines chosen, and of each version also all that the
+// caller sees.
+func aggregate(seen sight, chosen func(yield func(i int) bool)) aggregateObject {
 	a := aggregateObject{Versions: []versionCount{}}
 	versions := map[string]*versionCount{}
-	for i := range clients {
-		v := versions[clients[i].Version]
+	for i := range seen.len() {
+		version := seen.at(i).Version
+		v := versions[version]
 		if v == nil {
-			v = &versionCount{VersionString: clients[i].Version}
+			v = &versionCount{VersionString: version}
 			versions[v.VersionString] = v
 		}
 		v.Count++
@@ -234,7 +253,7 @@ func aggregate(clients []endpoint.Status, chosen func(yield func(i int) bool)) a
 		endpoint.BackwardSide: &a.ReceiveBackwardCount, endpoint.BothSides: &a.ReceiveOKCount,
 	}
 	for i := range chosen {
-		s := &clients[i]
+		s := seen.at(i)
 		a.RegisteredWithTLSCount++
 		versions[s.Version].Filtered++
 		*send[s.Sends()]++

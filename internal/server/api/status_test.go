@@ -157,7 +157,7 @@ func TestStatusIsJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := string(appendStatus(nil, 12, &s)) + "\n"; got != string(want) {
+		if got := string(appendStatus(nil, 12, &s, sight{}.sees)) + "\n"; got != string(want) {
 			t.Fatalf("%s\nwant %s", got, want)
 		}
 	})

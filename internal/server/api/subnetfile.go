@@ -41,7 +41,7 @@ type replacement struct {
 // replace puts the subnets of a file in the place of all of the kind, or says
 // which line is wrong. With check=1 it only says what would become of them.
 func (k subnetKind) replace(w http.ResponseWriter, c call) error {
-	data, err := readBody(w, c.Request, subnetFileMax)
+	data, err := readBody(w, c, subnetFileMax)
 	if err != nil {
 		return err
 	}

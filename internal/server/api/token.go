@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,8 +55,40 @@ func notByToken() error { return fault.New(fault.Denied, "an API token is not it
 
 func newTokenString() string { return tokenPrefix + randomHex() }
 
+// tokensOf are the tokens that the caller may deal with, oldest first: his own,
+// or with the privilege everybody's.
+func (s *server) tokensOf(ctx context.Context, c call, p rights.Privilege) ([]store.Token, error) {
+	if err := s.tokens.load(ctx, s.store); err != nil {
+		return nil, err
+	}
+	user := c.user.ID
+	if c.rights.May(p, rights.Everywhere) {
+		user = 0
+	}
+	return slices.DeleteFunc(s.tokens.of(user), func(t store.Token) bool { return s.shelves.ByID("user", t.UserID) == nil }), nil
+}
+
+// token is the one of these that the path names.
+func (s *server) token(ctx context.Context, c call, p rights.Privilege) (store.Token, error) {
+	id, err := c.number("id", "token")
+	if err != nil {
+		return store.Token{}, err
+	}
+	list, err := s.tokensOf(ctx, c, p)
+	if err != nil {
+		return store.Token{}, err
+	}
+	i := slices.IndexFunc(list, func(t store.Token) bool { return t.ID == int64(id) })
+	if i < 0 {
+		return store.Token{}, missingToken()
+	}
+	return list[i], nil
+}
+
+func missingToken() error { return missing("APIToken", "API token") }
+
 func (s *server) listTokens(ctx context.Context, c call) ([]tokenObject, error) {
-	list, err := s.store.Tokens(ctx, c.tokensOf(rights.ReadToken))
+	list, err := s.tokensOf(ctx, c, rights.ReadToken)
 	if err != nil {
 		return nil, err
 	}
@@ -67,20 +100,21 @@ func (s *server) listTokens(ctx context.Context, c call) ([]tokenObject, error) 
 }
 
 func (s *server) showToken(ctx context.Context, c call) (tokenObject, error) {
-	id, err := c.number("id", "token")
-	if err != nil {
-		return tokenObject{}, err
-	}
-	t, err := s.store.TokenByID(ctx, c.tokensOf(rights.ReadToken), int64(id))
-	return s.toToken(t, s.ownerOf(c, t)), orMissing(err, "APIToken", "API token")
+	t, err := s.token(ctx, c, rights.ReadToken)
+	return s.toToken(t, s.ownerOf(c, t)), err
 }
 
 func (s *server) deleteToken(ctx context.Context, c call) (tokenObject, error) {
-	id, err := c.number("id", "token")
+	t, err := s.token(ctx, c, rights.WriteToken)
 	if err != nil {
 		return tokenObject{}, err
 	}
-	t, err := s.store.DeleteToken(ctx, c.tokensOf(rights.WriteToken), int64(id))
+	err = s.tokens.change(ctx, s.store, func() (gone, _ store.Token, err error) {
+		if _, err = s.store.DeleteToken(ctx, t.UserID, t.ID); err == nil || fault.KindOf(err) == fault.NotFound {
+			gone = t
+		}
+		return gone, store.Token{}, err
+	})
 	out := s.toToken(t, s.ownerOf(c, t))
 	out.DeletedFlag = 1
 	if err != nil {
@@ -134,6 +168,9 @@ func (s *server) tokenUser(c call, in tokenRequest) (store.User, error) {
 }
 
 func (s *server) createToken(ctx context.Context, c call, in tokenRequest) (tokenObject, error) {
+	if c.user.UserGroup != 0 {
+		return tokenObject{}, notAsMember()
+	}
 	days := tokenDays
 	if in.ExpireInDays != nil {
 		days = int(*in.ExpireInDays)
@@ -151,17 +188,17 @@ func (s *server) createToken(ctx context.Context, c call, in tokenRequest) (toke
 	if err != nil {
 		return tokenObject{}, err
 	}
-	have, err := s.store.Tokens(ctx, c.user.ID)
-	if err != nil {
-		return tokenObject{}, err
-	}
-	if len(have) >= tokensMax {
-		return tokenObject{}, fault.New(fault.Conflict, "there are %d API tokens already: delete some first", len(have))
-	}
 	str, now := newTokenString(), time.Now()
-	t, err := s.store.CreateToken(ctx, store.Token{
-		Hash: store.HashOf(str), UserID: c.user.ID, Name: in.Name, Notes: in.Notes, Trusted: in.TrustedIPAddresses,
-		Persona: as.Persona, Days: days, Created: now, Expires: now.AddDate(0, 0, days),
+	var t store.Token
+	err = s.tokens.change(ctx, s.store, func() (_, _ store.Token, err error) {
+		if n := len(s.tokens.of(c.user.ID)); n >= tokensMax {
+			return t, t, fault.New(fault.Conflict, "there are %d API tokens already: delete some first", n)
+		}
+		t, err = s.store.CreateToken(ctx, store.Token{
+			Hash: store.HashOf(str), UserID: c.user.ID, Name: in.Name, Notes: in.Notes, Trusted: in.TrustedIPAddresses,
+			Persona: as.Persona, Days: days, Created: now, Expires: now.AddDate(0, 0, days),
+		})
+		return store.Token{}, t, err
 	})
 	out := s.toToken(t, c.user)
 	out.TokenString = str
@@ -180,17 +217,27 @@ func (s *server) rotateToken(ctx context.Context, c call, in rotation) (tokenObj
 	if !strings.HasPrefix(in.TokenString, tokenPrefix) {
 		return tokenObject{}, fault.New(fault.Invalid, "token_string is needed: the string of the token to rotate")
 	}
+	if err := s.tokens.load(ctx, s.store); err != nil {
+		return tokenObject{}, err
+	}
 	old := store.HashOf(in.TokenString)
-	t, err := s.store.TokenByHash(ctx, old)
-	if err != nil {
-		return tokenObject{}, orMissing(err, "APIToken", "API token")
+	was, ok := s.tokens.find(old)
+	if !ok || was.UserID != c.user.ID {
+		return tokenObject{}, missingToken()
 	}
 	now := time.Now()
-	if !now.Before(t.Expires) {
+	if !now.Before(was.Expires) {
 		return tokenObject{}, refusal{http.StatusUnauthorized, fault.New(fault.Stranger, "Unauthorized: the API token has expired")}
 	}
 	str := newTokenString()
-	t, err = s.store.RotateToken(ctx, c.user.ID, old, store.HashOf(str), now)
+	var t store.Token
+	err := s.tokens.change(ctx, s.store, func() (gone, _ store.Token, err error) {
+		t, err = s.store.RotateToken(ctx, c.user.ID, old, store.HashOf(str), now)
+		if err == nil || fault.KindOf(err) == fault.NotFound {
+			gone = was
+		}
+		return gone, t, err
+	})
 	out := s.toToken(t, c.user)
 	out.TokenString = str
 	if err != nil {

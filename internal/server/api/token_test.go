@@ -97,6 +97,8 @@ func TestTokenIsTrustedFrom(t *testing.T) {
 	free := data[tokenObject](t, d.call("POST", "/api/v2/api_tokens", `{}`)).TokenString
 	same(t, []int{use(own, "192.0.2.7:1"), use(own, "[::ffff:10.1.2.3]:1"), use(own, "192.0.2.8:1"), use(own, "127.0.0.1:1")}, []int{200, 200, 401, 200})
 	same(t, []int{use(free, "192.0.2.8:1")}, []int{200})
+	d.from = "127.0.0.1:1"
+	d.refuses(d.send("GET", "/api/v2/client_count", "", "session", own, "X-Forwarded-For", "203.0.113.9"), 401, "may not be used from this address") // a proxy here brings it
 	configure(d, trustedSetting, "198.51.100.0/24")
 	same(t, []int{use(free, "192.0.2.8:1"), use(free, "198.51.100.1:1"), use(own, "198.51.100.1:1")}, []int{401, 200, 401})
 	configure(d, trustedSetting, "nonsense")

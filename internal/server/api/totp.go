@@ -22,10 +22,10 @@ func (s *server) factorRoutes() []route {
 	const path = "/api/v2/session/second_factor"
 	return []route{
 		{method: "GET", path: path, access: withSession, right: rights.None, serve: get(s.showFactor)},
-		{method: "POST", path: path, access: anyone, right: rights.None, serve: post(bodyMax, s.beginFactor)},
-		{method: "POST", path: path + "/confirm", access: anyone, right: rights.None, serve: post(bodyMax, s.confirmFactor)},
-		{method: "POST", path: path + "/recovery_codes", access: anyone, right: rights.None, serve: post(bodyMax, s.renewCodes)},
-		{method: "DELETE", path: path, access: anyone, right: rights.None, serve: post(bodyMax, s.removeFactor)},
+		{method: "POST", path: path, access: anyone, right: rights.None, serve: post(openMax, s.beginFactor)},
+		{method: "POST", path: path + "/confirm", access: anyone, right: rights.None, serve: post(openMax, s.confirmFactor)},
+		{method: "POST", path: path + "/recovery_codes", access: anyone, right: rights.None, serve: post(openMax, s.renewCodes)},
+		{method: "DELETE", path: path, access: anyone, right: rights.None, serve: post(openMax, s.removeFactor)},
 		{method: "DELETE", path: "/api/v2/users/{id}/second_factor", access: withSession, right: rights.WriteUser, serve: get(s.removeFactorOf)},
 	}
 }

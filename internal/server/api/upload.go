@@ -63,6 +63,9 @@ func (s *server) uploadFile(_ context.Context, c call, in uploadRequest) (upload
 		if u, err = s.depot.Uploading(c.user.ID, int64(*in.ID)); err != nil {
 			return uploadAnswer{}, orMissing(err, "FileUpload", "upload")
 		}
+		if u.Done() {
+			return toUpload(u), nil // the answer to the last part was lost, and it comes again
+		}
 	default:
 		if in.FileSize == 0 {
 			in.FileSize = number(len(part))
@@ -96,8 +99,7 @@ type uploadPart struct {
 	Size     int64 `json:"size"`
 }
 
-// uploadStatus says how far an upload has come. One that is complete has no
-// number any more.
+// uploadStatus says how far an upload has come.
 func (s *server) uploadStatus(_ context.Context, c call) (uploadState, error) {
 	id, err := c.number("id", "upload")
 	if err != nil {
@@ -107,7 +109,10 @@ func (s *server) uploadStatus(_ context.Context, c call) (uploadState, error) {
 	if err != nil {
 		return uploadState{}, orMissing(err, "FileUploadNotFound", "upload") // so programs know it
 	}
-	out := uploadState{FileParts: []uploadPart{}, PercentComplete: 100 * u.Have / u.Size}
+	out := uploadState{FileParts: []uploadPart{}, Hash: string(u.Hash), PercentComplete: 100 * u.Have / u.Size}
+	if u.Done() {
+		out.FileCached = 1
+	}
 	if u.Have > 0 {
 		out.FileParts = append(out.FileParts, uploadPart{0, u.Have})
 	}

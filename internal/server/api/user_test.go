@@ -201,6 +201,11 @@ func TestPersonas(t *testing.T) {
 	d.refuses(with(session, "POST", "questions", asking), 403, "Ask Dynamic Question")
 	d.ok(with(hunter, "POST", "questions", asking))
 	d.refuses(with(hunter, "GET", "users", ""), 403, "Read User")
+	himself := data[sessionObject](t, with(hunter, "POST", "session/as_persona/0", "")).Session // programs send no body
+	d.ok(with(himself, "GET", "users", ""))
+	d.want(with(himself, "POST", "session/validate", ""), 200, `{"data":{"session":"`+himself+`"}}`)
+	d.want(with(himself, "POST", "session/logout", ""), 200, `{"data":{"session":"`+himself+`"}}`)
+	d.refuses(with(himself, "POST", "session/validate", ""), 403, "Invalid session")
 	d.ok(with(session, "GET", "users", ""))
 	if p := d.object(with(hunter, "GET", "session/current", ""))["persona"].(map[string]any); p["name"] != "hunter" {
 		t.Errorf("the persona is %v", p)

@@ -26,6 +26,9 @@ const (
 	FileMax = 16 << 30
 	// uploadsMax bounds the uploads under way, all users' together.
 	uploadsMax = 256
+	// endedMax is how many complete uploads are remembered: programs ask for their
+	// state once more, or send a last part again whose answer was lost.
+	endedMax = 1000
 	// uploadLife is how long an upload may rest before it is given up.
 	uploadLife = 24 * time.Hour
 	// freeMin is how much room on the disk is left to others, in bytes.
@@ -53,7 +56,8 @@ type Depot struct {
 	files   map[Hash]file
 	total   int64 // bytes of all files
 	uploads map[int64]*upload
-	last    int64 // number of the newest upload
+	ended   []Upload // the newest that are complete, oldest first
+	last    int64    // number of the newest upload
 }
 
 type file struct {
@@ -132,8 +136,22 @@ func (d *Depot) Usage() (files int, bytes int64) {
 	return len(d.files), d.total
 }
 
+// Came is when a file came, or came again, as far as that is known since the
+// depot was opened.
+func (d *Depot) Came(h Hash) (at time.Time, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f, ok := d.files[h]
+	return f.used, ok
+}
+
 // Put keeps what r holds, and returns its name and size.
 func (d *Depot) Put(r io.Reader) (h Hash, size int64, err error) {
+	return d.PutIf(r, func(Hash, int64) error { return nil })
+}
+
+// PutIf is Put for a file that is not kept if check says why.
+func (d *Depot) PutIf(r io.Reader, check func(h Hash, size int64) error) (h Hash, size int64, err error) {
 	tmp, name, err := d.temporary()
 	if err != nil {
 		return "", 0, err
@@ -144,6 +162,9 @@ func (d *Depot) Put(r io.Reader) (h Hash, size int64, err error) {
 		return "", 0, errors.Join(err, d.discard(name))
 	}
 	h = Hash(hex.EncodeToString(sum.Sum(nil)))
+	if err := check(h, size); err != nil {
+		return "", 0, errors.Join(err, d.discard(name))
+	}
 	return h, size, d.adopt(name, h, size)
 }
 

@@ -131,8 +131,18 @@ func TestParts(t *testing.T) {
 	if content(t, d, got.Hash) != "0123456789" {
 		t.Error("something else is kept")
 	}
+	if got, err := d.Uploading(7, u.ID); err != nil || !got.Done() || got.Have != 10 || got.Hash != hashOf("0123456789") {
+		t.Errorf("an upload that has ended: %+v, %v", got, err)
+	}
+	_, errOther := d.Uploading(8, u.ID)
+	if _, err := part(7, 7, "789"); fault.KindOf(err) != fault.NotFound || fault.KindOf(errOther) != fault.NotFound {
+		t.Errorf("a part too many: %v; another's upload that has ended: %v", err, errOther)
+	}
+	for range endedMax {
+		d.give(&upload{}, Upload{Owner: 7, Hash: got.Hash})
+	}
 	if _, err := d.Uploading(7, u.ID); fault.KindOf(err) != fault.NotFound {
-		t.Errorf("an upload that has ended: %v", err)
+		t.Errorf("an upload that ended %d uploads ago: %v", endedMax, err)
 	}
 	if _, err := d.Begin(7, 0, now); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("an empty upload: %v", err)

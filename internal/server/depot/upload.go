@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"catenary/internal/fault"
@@ -96,15 +97,19 @@ func (d *Depot) Begin(owner, size int64, now time.Time) (Upload, error) {
 }
 
 // Uploading says how far an upload has come. It is NotFound when it is not the
-// owner's, was given up, or has ended.
+// owner's or was given up, and some time after its end.
 func (d *Depot) Uploading(owner, id int64) (Upload, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	u := d.uploads[id]
-	if u == nil || u.Owner != owner {
-		return Upload{}, fault.New(fault.NotFound, "there is no upload %d", id)
+	if u := d.uploads[id]; u != nil && u.Owner == owner {
+		return u.Upload, nil
 	}
-	return u.Upload, nil
+	for _, u := range d.ended {
+		if u.ID == id && u.Owner == owner {
+			return u, nil
+		}
+	}
+	return Upload{}, fault.New(fault.NotFound, "there is no upload %d", id)
 }
 
 // Part writes a part of an upload, which begins where the parts before end; what
@@ -166,5 +171,9 @@ func (d *Depot) give(u *upload, after Upload) {
 	u.Upload, u.busy = after, false
 	if after.Done() {
 		delete(d.uploads, u.ID)
+		if len(d.ended) == endedMax {
+			d.ended = slices.Delete(d.ended, 0, 1)
+		}
+		d.ended = append(d.ended, after)
 	}
 }

@@ -72,12 +72,17 @@ func (s *Shape) Decode(body []byte, strict bool) (*Object, error) {
 	return o, nil
 }
 
-// Load reads an object that Store has written, with the server's own fields
-// and the secret ones.
-func (s *Shape) Load(body []byte) (*Object, error) {
+// Load reads an object that Store has written, or Split in two, with the
+// server's own fields and the secret ones.
+func (s *Shape) Load(parts ...[]byte) (*Object, error) {
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil {
-		return nil, err
+	for _, part := range parts {
+		if len(part) == 0 {
+			continue
+		}
+		if err := json.Unmarshal(part, &members); err != nil {
+			return nil, err
+		}
 	}
 	o := New(s)
 	for name, raw := range members {

@@ -20,7 +20,7 @@ type Header struct {
 // knows.
 type Names func(kind string, id int64) string
 
-// Append writes the object as programs see it: every field but the secret
+// Append writes the object as programs see it: every field but the hidden
 // ones, in the order of the shape. What has not been said is written as the
 // default of its type; nested objects and JSON without a value are left out.
 func (o *Object) Append(b []byte, h Header, names Names) []byte {
@@ -36,7 +36,7 @@ func (o *Object) append(b []byte, h Header, names Names, within bool) []byte {
 	for i := range o.shape.Fields {
 		f := &o.shape.Fields[i]
 		v := o.at(i)
-		if f.Secret || said && o.values[i] == nil || v == nil && !f.List && f.Type != Head {
+		if f.Hidden || said && o.values[i] == nil || v == nil && !f.List && f.Type != Head {
 			continue
 		}
 		if !first {
@@ -160,14 +160,24 @@ func appendHead(b []byte, what string, h Header, names Names) []byte {
 
 // Store writes what has been said, secrets too, in a form that Load reads: the
 // same bytes for the same object.
-func (o *Object) Store() []byte { return o.store(nil) }
+func (o *Object) Store() []byte { return o.store(nil, func(*Field) bool { return true }) }
 
-func (o *Object) store(b []byte) []byte {
+// Split is Store in two: what is not secret, and what is, nil if there is
+// nothing.
+func (o *Object) Split() (open, secret []byte) {
+	open = o.store(nil, func(f *Field) bool { return !f.Secret })
+	if secret = o.store(nil, func(f *Field) bool { return f.Secret }); string(secret) == "{}" {
+		secret = nil
+	}
+	return open, secret
+}
+
+func (o *Object) store(b []byte, wanted func(*Field) bool) []byte {
 	b = append(b, '{')
 	first := true
 	for i, v := range o.values {
 		f := &o.shape.Fields[i]
-		if v == nil {
+		if v == nil || !wanted(f) {
 			continue
 		}
 		if !first {
@@ -195,7 +205,7 @@ func (o *Object) store(b []byte) []byte {
 func (f *Field) storeOne(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case *Object:
-		return v.store(b)
+		return v.store(b, func(*Field) bool { return true })
 	case Ref:
 		return AppendRef(b, f.Kind, v.ID, nil)
 	}

@@ -27,7 +27,7 @@ thing
 	owner   ref:user
 	friends [ref:user]
 	parts   [part]
-	hidden  string secret
+	hidden  string hidden
 	seen    number ro
 	made    @created
 	maker   @creator
@@ -36,9 +36,16 @@ part
 	name   string
 	thing  thing
 	parts  [part]
+safe
+	name   string
+	pin    string secret
+	places [string] secret
 `
 
-var thing = mustParse(small)["thing"]
+var (
+	thing = mustParse(small)["thing"]
+	safe  = mustParse(small)["safe"]
+)
 
 func users(kind string, id int64) string {
 	if kind == "user" && id == 3 {
@@ -167,6 +174,34 @@ func TestStore(t *testing.T) {
 			t.Fatalf("shown as %s", seen)
 		}
 	})
+}
+
+// TestSplit: what is secret stands in the second part only, and both together
+// are the object.
+func TestSplit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := draw(t, safe, 0)
+		open, secret := o.Split()
+		if bytes.Contains(open, []byte("pin")) || bytes.Contains(open, []byte("places")) || bytes.Contains(secret, []byte("name")) {
+			t.Fatalf("split into %s and %s", open, secret)
+		}
+		if said := o.Has("pin") || o.Has("places"); said != (secret != nil) {
+			t.Fatalf("%s is split into %s and %s", o.Store(), open, secret)
+		}
+		again, err := safe.Load(open, secret)
+		if err != nil || !bytes.Equal(again.Store(), o.Store()) {
+			t.Fatalf("%s and %s are loaded as %s, %v", open, secret, again.Store(), err)
+		}
+		if whole, err := safe.Load(o.Store()); err != nil || !bytes.Equal(whole.Store(), o.Store()) {
+			t.Fatalf("%s is loaded as %s, %v", o.Store(), whole.Store(), err)
+		}
+		if shown := o.Append(nil, head, users); bytes.Contains(shown, []byte("pin")) {
+			t.Fatalf("shown as %s", shown)
+		}
+	})
+	if _, err := parse("a\n\tb b\nb\n\tpin string secret"); err == nil || !strings.Contains(err.Error(), "secrets within objects") {
+		t.Errorf("a secret within an object: %v", err)
+	}
 }
 
 func draw(t *rapid.T, s *Shape, depth int) *Object {

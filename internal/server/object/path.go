@@ -11,7 +11,7 @@ import (
 func (s *Shape) HasPath(path string) bool {
 	name, rest, deeper := strings.Cut(strings.ReplaceAll(path, ".", "/"), "/")
 	i, ok := s.at[name]
-	if !ok || s.Fields[i].Secret {
+	if !ok || s.Fields[i].Hidden {
 		return false
 	}
 	f := &s.Fields[i]
@@ -35,7 +35,7 @@ func (o *Object) Cell(path string, h Header, names Names) (string, bool) {
 		return "", false
 	}
 	f := &o.shape.Fields[i]
-	if f.Secret {
+	if f.Hidden {
 		return "", false
 	}
 	v := o.at(i)
@@ -105,7 +105,7 @@ type Difference struct {
 	Was, Now string
 }
 
-// Diff compares two objects of one shape, field by field. Secret fields are
+// Diff compares two objects of one shape, field by field. Hidden fields are
 // only said to differ.
 func Diff(was, now *Object, names Names) (out []Difference) {
 	for i := range now.shape.Fields {
@@ -116,7 +116,7 @@ func Diff(was, now *Object, names Names) (out []Difference) {
 		a, b := was.text(i, names), now.text(i, names)
 		switch {
 		case a == b:
-		case f.Secret:
+		case f.Hidden:
 			out = append(out, Difference{f.Name, "(secret)", "(secret)"})
 		default:
 			out = append(out, Difference{f.Name, a, b})

@@ -10,6 +10,7 @@ package object
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -42,7 +43,8 @@ type Field struct {
 	Head     string   // of a Head: id, created, creator, …
 	ReadOnly bool     // said by the server only
 	Required bool     // must be there when an object is made
-	Secret   bool     // taken and never said
+	Hidden   bool     // never said
+	Secret   bool     // hidden, and kept apart from the rest: it is encrypted
 	Default  any      // as Type says; nil: its zero value
 }
 
@@ -126,6 +128,11 @@ func parse(text string) (map[string]*Shape, error) {
 		if len(s.Fields) == 0 {
 			return nil, fmt.Errorf("the shape %s is named and nowhere described", s.Name)
 		}
+		for _, f := range s.Fields {
+			if f.Of != nil && slices.ContainsFunc(f.Of.Fields, func(f Field) bool { return f.Secret }) {
+				return nil, fmt.Errorf("%s of %s: Split does not look for secrets within objects", f.Name, s.Name)
+			}
+		}
 	}
 	return all, nil
 }
@@ -161,8 +168,10 @@ func parseField(words []string, shape func(string) *Shape) (Field, error) {
 			f.ReadOnly = true
 		case w == "req":
 			f.Required = true
+		case w == "hidden":
+			f.Hidden = true
 		case w == "secret":
-			f.Secret = true
+			f.Hidden, f.Secret = true, true
 		case strings.HasPrefix(w, "="):
 			if err := f.setDefault(w[1:]); err != nil {
 				return Field{}, err

@@ -20,7 +20,7 @@ func guard(c *shelf.Change) error {
 	if before.administrators() > 0 && after.administrators() == 0 {
 		return fault.New(fault.Conflict, "RBACInvalidOperation: the last user who may do everything cannot be deleted, locked out or lose the role %q", Administrator)
 	}
-	by := Identity{c.Author().UserID, c.Author().PersonaID}
+	by := Identity{c.Author().UserID, c.Author().PersonaID, c.Author().UserGroupID}
 	if by.User == 0 {
 		return nil // Catenary itself
 	}
@@ -156,7 +156,7 @@ func (g *giving) holders(kind string) error {
 	return nil
 }
 
-var noun = map[string]string{"user_group": "user group", "persona": "persona"}
+var noun = map[string]string{"user": "user", "user_group": "user group", "persona": "persona"}
 
 func machinesOf(h holder) []int64 {
 	if h.group == 0 {
@@ -187,22 +187,6 @@ func (g *giving) identity(id Identity) error {
 	}
 	if !given.Within(sources...) {
 		return tooMuch("a user could do what neither he could before nor who makes the change")
-	}
-	return nil
-}
-
-// machines keeps who sees some machines only from changing what the groups mean
-// that say which.
-func (g *giving) machines(c *shelf.Change, changed []int64) error {
-	if g.mine.Groups == nil {
-		return nil
-	}
-	for _, id := range changed {
-		for _, r := range []*shelf.Record{c.Before("group", id), c.ByID("group", id)} {
-			if r != nil && r.Object.Is("management_rights_flag") {
-				return fault.New(fault.Denied, "RBACInsufficientPrivilege: only who sees all machines may change a group with management rights")
-			}
-		}
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 // Package people works out who may do what from the objects that say so: users,
 // user groups, personas, roles and privileges.
 //
-// It also keeps three promises, whoever changes those objects and by whatever
+// It also keeps four promises, whoever changes those objects and by whatever
 // way: nobody gives away more than he has, nobody changes somebody who may do
-// more than he, and there is always somebody left who administers everything.
+// more than he, there is always somebody left who administers everything, and
+// what the groups mean that say which machines somebody sees is changed only by
+// who may change that person's rights.
 // What a request needs, and whether it is granted, is decided elsewhere.
 package people
 
@@ -28,8 +30,9 @@ type Book struct {
 	standing map[Identity]standing
 }
 
-// An Identity is a user, and the persona as which he acts: 0 for himself.
-type Identity struct{ User, Persona int64 }
+// An Identity is a user, and as what he acts: a persona, a member of one of his
+// user groups and nothing else, or himself.
+type Identity struct{ User, Persona, Group int64 }
 
 type standing struct {
 	rights rights.Rights

@@ -3,7 +3,6 @@ package people
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"catenary/internal/server/rights"
 	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
+	"catenary/internal/server/store/storetest"
 )
 
 // A town is an installation with its first user, root, and objects that tests
@@ -28,7 +28,7 @@ type town struct {
 
 func newTown(t testing.TB) *town {
 	t.Helper()
-	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "catenary.db"))
+	st, err := store.Open(t.Context(), storetest.SQLite.Prepared(t, storetest.Opened(store.Open)))
 	must(t, err)
 	t.Cleanup(func() { must(t, st.Close()) })
 	shelves, err := shelf.Open(t.Context(), st, shelf.Kinds, nil)
@@ -139,7 +139,7 @@ func TestSeed(t *testing.T) {
 
 // TestFirstOfAll: users of a database that is older than roles.
 func TestFirstOfAll(t *testing.T) {
-	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "catenary.db"))
+	st, err := store.Open(t.Context(), storetest.SQLite.Prepared(t, storetest.Opened(store.Open)))
 	must(t, err)
 	t.Cleanup(func() { must(t, st.Close()) })
 	for _, name := range []string{"zoe", "ann"} {
@@ -172,9 +172,9 @@ func TestRights(t *testing.T) {
 	w.may(me, rights.ReadPackage, 2, false)
 
 	persona := w.do("persona", fmt.Sprintf(`{"name":"p","content_set_role_list":[{"name":"Administrator"}],"user_group_list":[{"id":%d}]}`, group))
-	as := Identity{ann, persona}
+	as := Identity{User: ann, Persona: persona}
 	w.may(as, rights.WriteUser, 0, true)
-	if _, ok := w.book.Rights(Identity{1, persona}); ok {
+	if _, ok := w.book.Rights(Identity{User: 1, Persona: persona}); ok {
 		t.Error("root acts as a persona that is not his")
 	}
 	w.do("user_group", fmt.Sprintf(`%d {"user_list":[]}`, group))
@@ -201,7 +201,7 @@ func TestMachines(t *testing.T) {
 	w.do("user_group", fmt.Sprintf(`{"name":"says nothing","user_list":[{"id":%d},{"id":%d}]}`, held, free))
 	persona := w.do("persona", fmt.Sprintf(`{"name":"p","group":{"id":%d},"user_list":[{"id":%d}]}`, b, free))
 	state := w.book.State()
-	for id, want := range map[Identity][]int64{{User: free}: nil, {User: held}: {a, b}, {free, persona}: {b}} {
+	for id, want := range map[Identity][]int64{{User: free}: nil, {User: held}: {a, b}, {User: free, Persona: persona}: {b}} {
 		if got := state.Machines(id); !slices.Equal(got, want) || (got == nil) != (want == nil) {
 			t.Errorf("%v sees %v, want %v", id, got, want)
 		}
@@ -282,6 +282,103 @@ func TestGivingMachines(t *testing.T) {
 		if (err == nil) != tt.ok {
 			t.Errorf("%s %s: %v", tt.kind, tt.text, err)
 		}
+	}
+}
+
+// TestGroupsOfRights: who changes what a group means, changes the rights of all
+// who see its machines, and the same of a group that is a part of another.
+func TestGroupsOfRights(t *testing.T) {
+	w := newTown(t)
+	group := func(name, more string) int64 { return w.do("group", fmt.Sprintf(`{"name":%q,%s}`, name, more)) }
+	text := func(sensor string) string {
+		return fmt.Sprintf(`"filters":[{"sensor":{"name":%q},"value":"x"}]`, sensor)
+	}
+	of := func(id int64, negated bool) string {
+		return fmt.Sprintf(`"management_rights_flag":true,"text":" whatever %d","sub_groups":[{"filters":[{"value":"y"}]},{"sub_groups":[{"id":%d,"name":"as it was called","not_flag":%v}]}]`, id, id, negated)
+	}
+	idle, lone := group("idle", text("idle")), group("lone", `"management_rights_flag":true,`+text("lone"))
+	inner := map[string]int64{}
+	for _, kind := range []string{"user", "user_group", "persona"} {
+		inner[kind] = group("inner of "+kind, text(kind))
+	}
+	outer, middle := group("outer", of(inner["user"], false)), group("middle", of(inner["user_group"], true)+`,"type":0`)
+	nested := group("nested", of(middle, false))
+	manual := group("manual", `"management_rights_flag":true,"type":4,"computer_specs":[{"computer_name":"a"}]`)
+	role := func(name string, privileges ...rights.Privilege) int64 {
+		var list []string
+		for _, p := range privileges {
+			list = append(list, fmt.Sprintf(`{"content_set_privilege":{"name":%q}}`, p))
+		}
+		return w.do("content_set_role", fmt.Sprintf(`{"name":%q,"content_set_role_privileges":[%s]}`, name, strings.Join(list, ",")))
+	}
+	asks, trusts := role("asks", rights.AskDynamicQuestion), role("trusts", rights.WriteTrust)
+	held := w.do("user", fmt.Sprintf(`{"name":"held","group_id":%d,"content_set_roles":[{"id":%d}]}`, outer, asks))
+	w.do("user_group", fmt.Sprintf(`{"name":"team","group":{"id":%d}}`, nested))
+	w.do("persona", fmt.Sprintf(`{"name":"p","group":{"id":%d}}`, inner["persona"]))
+	w.do("user_group", fmt.Sprintf(`{"name":"few","group":{"id":%d},"content_set_roles":[{"id":%d}]}`, manual, trusts))
+	limit := group("limit", `"management_rights_flag":true,"text":" Online equals True"`)
+	person := func(name string, more string, privileges ...rights.Privilege) Identity {
+		r := role("of "+name, append(privileges, rights.WriteComputerGroup, rights.AskDynamicQuestion)...)
+		return Identity{User: w.do("user", fmt.Sprintf(`{"name":%q,"content_set_roles":[{"id":%d}]%s}`, name, r, more))}
+	}
+	users, groups, personas := person("users", "", rights.WriteUser), person("groups", "", rights.WriteUserGroup), person("personas", "", rights.WritePersona)
+	none, all := person("none", ""), person("all", "", rights.WriteUser, rights.WriteUserGroup, rights.WritePersona)
+	limited := person("limited", fmt.Sprintf(`,"group_id":%d`, limit), rights.WriteUser, rights.WriteUserGroup, rights.WritePersona)
+	asksNot := Identity{User: w.do("user", fmt.Sprintf(`{"name":"asks not","content_set_roles":[{"id":%d}]}`, role("writes users", rights.WriteUser)))}
+	turn := 0
+	for _, tt := range []struct {
+		what  string
+		group int64
+		ok    []Identity
+		no    []Identity
+	}{
+		{"of nobody", idle, []Identity{none, all, limited}, nil},
+		{"with management rights of nobody", lone, []Identity{none, all}, []Identity{limited}},
+		{"of a user", outer, []Identity{users, all}, []Identity{none, groups, personas, limited, asksNot}},
+		{"part of that of a user", inner["user"], []Identity{users, all}, []Identity{none, groups, personas, limited, asksNot}},
+		{"part of a part of that of a user group", inner["user_group"], []Identity{groups, all}, []Identity{none, users, personas, limited}},
+		{"of a persona", inner["persona"], []Identity{personas, all}, []Identity{none, users, groups, limited}},
+		{"of who may do what nobody of these may", manual, nil, []Identity{none, users, groups, personas, limited, all}},
+	} {
+		for _, by := range append(slices.Clone(tt.no), tt.ok...) {
+			turn++
+			change := fmt.Sprintf(`%d {%s}`, tt.group, text(fmt.Sprint("turn ", turn)))
+			if tt.group == manual {
+				change = fmt.Sprintf(`%d {"computer_specs":[{"computer_name":"a"},{"ip_address":"10.0.0.%d"}]}`, tt.group, turn)
+			}
+			_, err := w.try(by, "group", change)
+			if ok := slices.Contains(tt.ok, by); (err == nil) != ok || !ok && fault.KindOf(err) != fault.Denied {
+				t.Errorf("a group %s changed by %v: %v", tt.what, by, err)
+			}
+			if _, err := w.try(by, "group", fmt.Sprintf(`%d {"name":"turn %d"}`, tt.group, turn)); err != nil && by != limited {
+				t.Errorf("a group %s named by %v: %v", tt.what, by, err)
+			}
+		}
+	}
+	w.meanings(none, middle, inner["user_group"], held, inner["user"])
+}
+
+// meanings says what is another meaning of a group, and what only another way to
+// say the same, by somebody who may change no rights; and that what is a user's no
+// more binds nobody.
+func (w *town) meanings(none Identity, middle, part, held, free int64) {
+	t := w.t
+	t.Helper()
+	if _, err := w.try(none, "group", fmt.Sprintf(`%d {"text":" other words","sub_groups":[{"filters":[{"value":"y"}]},{"sub_groups":[{"id":%d,"name":"as it is called now","not_flag":true}]}]}`, middle, part)); err != nil {
+		t.Errorf("another name within: %v", err)
+	}
+	for what, change := range map[string]string{
+		"negation": `"sub_groups":[{"filters":[{"value":"y"}]},{"sub_groups":[{"id":%d}]}]`, "another group": `"sub_groups":[{"filters":[{"value":"y"}]},{"sub_groups":[{"id":1%d,"not_flag":true}]}]`,
+		"and": `"and_flag":true,"source_id":%d`, "type": `"type":3,"source_id":%d`,
+	} {
+		if _, err := w.try(none, "group", fmt.Sprintf(`%d {`+change+`}`, middle, part)); fault.KindOf(err) != fault.Denied {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	// What was the user's no more binds nobody.
+	w.do("user", fmt.Sprintf(`%d {"group_id":0}`, held))
+	if _, err := w.try(none, "group", fmt.Sprintf(`%d {%s}`, free, `"filters":[{"sensor":{"name":"free"},"value":"x"}]`)); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -378,6 +475,13 @@ func TestNobodyGains(t *testing.T) {
 		by := Identity{User: users[0]}
 		mine, _ := w.book.Rights(by)
 		before := w.book.State()
+		for _, u := range users {
+			self, _ := before.Rights(Identity{User: u})
+			member, _ := before.Rights(Identity{User: u, Group: group})
+			if what := gained(member, groups, self); what != "" {
+				rt.Fatalf("user %d may, as a member of a group and nothing else, %s", u, what)
+			}
+		}
 		kind, text := d.deed(groups, roles, users, group, persona)
 		if _, err := w.try(by, kind, text); err != nil {
 			return
@@ -385,7 +489,7 @@ func TestNobodyGains(t *testing.T) {
 		done++
 		after := w.book.State()
 		for _, u := range users {
-			for _, id := range []Identity{{User: u}, {u, persona}} {
+			for _, id := range []Identity{{User: u}, {User: u, Persona: persona}} {
 				then, _ := before.Rights(id)
 				now, _ := after.Rights(id)
 				if what := gained(now, groups, then, mine); what != "" {

@@ -128,6 +128,9 @@ func (s *State) Held(id Identity) (out []Held, ok bool) {
 	if !ok || u.locked {
 		return nil, false
 	}
+	if id.Group != 0 {
+		return s.heldIn(id)
+	}
 	if id.Persona != 0 {
 		if !slices.Contains(s.offered[id.User], id.Persona) {
 			return nil, false
@@ -139,6 +142,18 @@ func (s *State) Held(id Identity) (out []Held, ok bool) {
 		out = append(out, held(s.groups[g], "user_group", g)...)
 	}
 	return out, true
+}
+
+// heldIn are the roles that count for somebody as a member of one user group: its
+// own, and of his others those that deny, for he must not gain by it.
+func (s *State) heldIn(id Identity) (out []Held, ok bool) {
+	if id.Persona != 0 || !slices.Contains(s.memberOf[id.User], id.Group) {
+		return nil, false
+	}
+	all, ok := s.Held(Identity{User: id.User})
+	return slices.DeleteFunc(all, func(h Held) bool {
+		return !s.roles[h.Role].Deny && (h.Kind != "user_group" || h.ID != id.Group)
+	}), ok
 }
 
 // HeldBy are the roles of a persona, or of a user group.
@@ -157,7 +172,8 @@ func held(h holder, kind string, id int64) (out []Held) {
 }
 
 // Machines are the computer groups within which somebody sees machines; nil:
-// all machines.
+// all machines. As a member of one user group, which says nothing about machines,
+// he sees those that he sees as himself.
 func (s *State) Machines(id Identity) (groups []int64) {
 	add := func(h holder) {
 		if h.group != 0 && !slices.Contains(groups, h.group) {
@@ -166,6 +182,10 @@ func (s *State) Machines(id Identity) (groups []int64) {
 	}
 	if id.Persona != 0 {
 		add(s.personas[id.Persona])
+		return groups
+	}
+	if h := s.groups[id.Group]; h.group != 0 {
+		add(h)
 		return groups
 	}
 	add(s.users[id.User].holder)
@@ -209,9 +229,9 @@ func (s *State) UserGroups(user int64) []int64 { return s.memberOf[user] }
 
 // identities are all that a user may act as.
 func (s *State) identities(user int64) []Identity {
-	out := []Identity{{user, 0}}
+	out := []Identity{{User: user}}
 	for _, p := range s.offered[user] {
-		out = append(out, Identity{user, p})
+		out = append(out, Identity{User: user, Persona: p})
 	}
 	return out
 }

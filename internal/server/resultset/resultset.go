@@ -56,7 +56,7 @@ type Row struct {
 // Ref is a number that no other row of the answer has, whatever is added to it.
 // It is below 2^53, which is what some programs can read.
 func (r Row) Ref() uint64 {
-	if r.kind != said {
+	if !r.said() {
 		return uint64(r.kind)
 	}
 	return r.hash>>11 | 1<<refLow
@@ -66,6 +66,10 @@ func (r Row) Ref() uint64 {
 // two rows of a million have the same number once in ten thousand answers.
 const refLow = 4
 
+// said reports whether machines have said the row, though perhaps not in these
+// words.
+func (r Row) said() bool { return r.kind == said || r.kind == rest }
+
 // A kind is who says a row.
 type kind uint8
 
@@ -73,6 +77,7 @@ const (
 	said    kind = iota
 	pending      // machines that have yet to answer
 	over         // nobody: there were more rows than are kept
+	rest         // machines whose texts are not kept
 )
 
 // A Set is the rows of an answer.
@@ -97,6 +102,7 @@ type Source struct {
 	// Computers keeps the machines apart, if the plan does; else they are counted
 	// together.
 	Computers bool
+	Bounds    Bounds
 	// Ages, if not nil, is how old a machine's row is, and adds a column.
 	Ages func(computer uint32) string
 }
@@ -107,7 +113,7 @@ func New(src Source) *Set {
 	for _, c := range src.Plan.Columns {
 		s.Columns = append(s.Columns, Column{c.SensorHash, c.Name, c.Type})
 	}
-	rows := src.Rows
+	rows := Bounded(src.Plan, src.Rows, src.Bounds)
 	if src.Ages != nil && src.Plan.ComputerID {
 		s.Columns = append(s.Columns, Column{Name: ageColumn, Type: value.String})
 		rows = aged(rows, src.Ages)
@@ -154,7 +160,7 @@ func (s *Set) sort() {
 // Row is a row with its number.
 func (s *Set) Row(i int) Row {
 	r := s.Rows[i]
-	if r.kind == said && len(s.plan.Selects) == 1 && !s.Computers {
+	if r.said() && len(s.plan.Selects) == 1 && !s.Computers {
 		r.ID = rowID(r.Cells[:len(r.Cells)-s.aged])
 	}
 	return r
@@ -164,23 +170,24 @@ func (s *Set) cells(text string) []answer.Cell {
 	return slices.Repeat([]answer.Cell{{text}}, len(s.Columns))
 }
 
-// firstOrder puts the most frequent rows first, equal ones by their texts. That
-// there were more stands behind all others.
+// last tells rows that stand behind all others: those whose texts are not kept,
+// and behind these that there were more.
+func (r *Row) last() int {
+	switch r.kind {
+	case rest:
+		return 1
+	case over:
+		return 2
+	}
+	return 0
+}
+
+// firstOrder puts the most frequent rows first, equal ones by their texts.
 func firstOrder(a, b *Row) int {
-	if c := cmp.Or(compareBool(a.kind == over, b.kind == over), cmp.Compare(b.Count, a.Count)); c != 0 {
+	if c := cmp.Or(cmp.Compare(a.last(), b.last()), cmp.Compare(b.Count, a.Count)); c != 0 {
 		return c
 	}
 	return cmp.Or(compareCells(a.Cells, b.Cells), cmp.Compare(a.hash, b.hash))
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
 }
 
 func compareCells(a, b []answer.Cell) int {
@@ -190,8 +197,11 @@ func compareCells(a, b []answer.Cell) int {
 // row is a row of the set as far as it takes no work.
 func (s *Set) row(r answer.Row) Row {
 	out := Row{Cells: r.Cells, Count: r.Count, hash: r.Hash, ID: uint32(r.Hash)}
-	if s.Computers {
+	switch {
+	case s.Computers:
 		out.CID = computerOf(r.Cells)
+	case len(s.plan.Selects) == 1 && only(r.Cells[:len(r.Cells)-s.aged], TooMany):
+		out.kind = rest
 	}
 	return out
 }

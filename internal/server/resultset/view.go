@@ -188,7 +188,7 @@ func (v *View) sort(by []int, goOn func() error) error {
 		if stopped != nil {
 			return 0
 		}
-		if c := compareBool(v.at(a).kind == over, v.at(b).kind == over); c != 0 {
+		if c := cmp.Compare(v.at(a).last(), v.at(b).last()); c != 0 {
 			return c
 		}
 		for _, l := range levels {
@@ -275,7 +275,7 @@ func (s *Set) Size() int {
 
 // ByRef returns the row of the set with a number.
 func (s *Set) ByRef(ref uint64) (Row, bool) {
-	i := slices.IndexFunc(s.Rows, func(r Row) bool { return r.kind == said && r.Ref() == ref })
+	i := slices.IndexFunc(s.Rows, func(r Row) bool { return r.said() && r.Ref() == ref })
 	if i < 0 {
 		return Row{}, false
 	}

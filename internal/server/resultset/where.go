@@ -49,6 +49,8 @@ func (s *Set) Where(rows []Row) (question.Condition, error) {
 
 func (s *Set) whereRow(r Row) (question.Condition, error) {
 	switch {
+	case r.kind == rest:
+		return nil, fault.New(fault.Invalid, "there were more different answers than are kept: those behind %s are none to choose machines by", TooMany)
 	case r.kind != said:
 		return nil, fault.New(fault.Invalid, "no machine has said %s", r.Cells[0][0])
 	case r.CID != 0:
@@ -63,8 +65,6 @@ func (s *Set) whereRow(r Row) (question.Condition, error) {
 		switch text := r.Cells[0][0]; {
 		case text == NoResults, strings.HasPrefix(text, errorMark):
 			return question.Test{Ref: ref, Op: question.Equals, Value: text}, nil
-		case only(r.Cells, TooMany):
-			return nil, fault.New(fault.Invalid, "a machine had more rows than it may say: they are none to choose it by")
 		}
 		if slices.ContainsFunc(r.Cells[:len(columns)], cutShort) {
 			return nil, errCut

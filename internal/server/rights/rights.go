@@ -6,7 +6,10 @@
 // not change afterwards.
 package rights
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // A Privilege is one thing that somebody may do.
 type Privilege uint8
@@ -181,6 +184,12 @@ func (r Rights) May(p Privilege, set int64) bool {
 		return false
 	}
 	return r.allowed[Grant{p, Everywhere}] || r.allowed[Grant{p, set}]
+}
+
+// Equal reports whether r and o are the same rights.
+func (r Rights) Equal(o Rights) bool {
+	return r.Anything == o.Anything && (r.Groups == nil) == (o.Groups == nil) && slices.Equal(r.Groups, o.Groups) &&
+		maps.Equal(r.allowed, o.allowed) && maps.Equal(r.denied, o.denied)
 }
 
 // MayAnywhere reports whether p is allowed within at least one content set.

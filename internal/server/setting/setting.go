@@ -65,6 +65,10 @@ var All = []Setting{
 		Meaning: "How often in a row a sensor has to be stopped at its time limit on a machine until that runs it no more."},
 	{Name: QuarantineSeconds, Default: "60", Numeric: true, Min: 1, Max: 3600,
 		Meaning: "A run of a sensor that was stopped earlier than this, in seconds, does not count for that."},
+	{Name: LoadMedium, Default: "1000", Numeric: true, Max: 600_000,
+		Meaning: "From how many milliseconds on average the load of a question or a sensor on a machine is said to be medium."},
+	{Name: LoadHigh, Default: "5000", Numeric: true, Max: 600_000,
+		Meaning: "From how many milliseconds on average it is said to be high."},
 }
 
 // The settings of the quarantine of sensors (docs/operations.md).
@@ -72,6 +76,13 @@ const (
 	Quarantine         = "sensor_quarantine_enabled"
 	QuarantineOverruns = "sensor_quarantine_overruns"
 	QuarantineSeconds  = "sensor_quarantine_seconds"
+)
+
+// The settings of what is said of the load of questions: nobody notices less than
+// a second now and then, and five are felt on a machine that is busy.
+const (
+	LoadMedium = "question_load_medium_ms"
+	LoadHigh   = "question_load_high_ms"
 )
 
 // SelfApproval is 1 if nobody else has to approve an action.

@@ -3,6 +3,7 @@ package shelf
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 // An Author is who changes something.
 type Author struct {
 	UserID, PersonaID int64 // 0: Catenary itself
+	UserGroupID       int64 // whose rights alone the user has; 0: all of his own
 	UserName          string
 	Address           string // from where
 }
@@ -166,7 +168,7 @@ func (c *Change) Create(kind string, id int64, o *object.Object) (*Record, error
 	k := c.s.shelf(kind).kind
 	for _, f := range k.Shape().Fields {
 		if v := o.Value(f.Name); f.Required && (v == nil || v == "" || v == (object.Ref{})) {
-			return nil, object.Bad(f.Name, "is missing, and a %s needs it", k.What)
+			return nil, k.needs(f.Name)
 		}
 	}
 	r := &Record{Header: object.Header{
@@ -251,16 +253,34 @@ func (c *Change) settle(r *Record, o, was *object.Object) error {
 }
 
 func (r *Record) row() store.Object {
+	body, secrets := r.Object.Split()
 	return store.Object{
-		Kind: r.Kind.Name, ID: r.ID, Name: r.Name, Body: r.Object.Store(), Created: r.Created, Modified: r.Modified,
+		Kind: r.Kind.Name, ID: r.ID, Name: r.Name, Body: body, Secrets: secrets, Created: r.Created, Modified: r.Modified,
 		CreatedBy: r.CreatedBy, ModifiedBy: r.ModifiedBy, CreatedAs: r.CreatedAs, ModifiedAs: r.ModifiedAs,
 	}
+}
+
+// needs is the error that a field is missing. Programs know the one of names.
+func (k *Kind) needs(field string) error {
+	err := object.Bad(field, "is missing, and %s needs it", one(k.What))
+	if field == "name" {
+		return fmt.Errorf("%sNameRequired: %w", k.Noun, err)
+	}
+	return err
+}
+
+// one puts the article before what an object is.
+func one(what string) string {
+	if strings.ContainsRune("aeioL", rune(what[0])) { // an LDAP connector; a user
+		return "an " + what
+	}
+	return "a " + what
 }
 
 // conflict says in the form that programs know that a name is taken.
 func conflict(k *Kind, name string, err error) error {
 	if fault.KindOf(err) == fault.Conflict {
-		return fault.New(fault.Conflict, "%sNameNotUnique: there is a %s %q already", k.Noun, k.What, name)
+		return fault.New(fault.Conflict, "%s: there is %s %q already", cmp.Or(k.Taken, k.Noun+"NameNotUnique"), one(k.What), name)
 	}
 	return err
 }

@@ -27,6 +27,7 @@ type Kind struct {
 	Noun  string // in the names of errors: "Package" of PackageNotFound
 	What  string // in sentences: "package"
 	Loose bool   // several may have the same name, and nobody is found by it
+	Taken string // the error that a name is taken, if programs know another than NameNotUnique
 }
 
 // Shape is what objects of the kind look like.
@@ -109,7 +110,7 @@ func Open(ctx context.Context, st *store.Store, kinds []Kind, lent map[string]Di
 }
 
 func load(k *Kind, o store.Object) (*Record, error) {
-	body, err := k.Shape().Load(o.Body)
+	body, err := k.Shape().Load(o.Body, o.Secrets)
 	if err != nil {
 		return nil, err
 	}

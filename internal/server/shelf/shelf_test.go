@@ -3,7 +3,6 @@ package shelf
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"catenary/internal/fault"
 	"catenary/internal/server/object"
 	"catenary/internal/server/store"
+	"catenary/internal/server/store/storetest"
 )
 
 // people are a Directory.
@@ -41,7 +41,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
-	r := &rig{T: t, path: filepath.Join(t.TempDir(), "catenary.db")}
+	r := &rig{T: t, path: storetest.SQLite.Prepared(t, storetest.Opened(store.Open))}
 	r.open()
 	return r
 }
@@ -152,7 +152,8 @@ func TestRefused(t *testing.T) {
 		kind, body, want string
 		is               fault.Kind
 	}{
-		{"content_set", `{"name":"bASE"}`, "ContentSetNameNotUnique", fault.Conflict},
+		{"content_set", `{"name":"bASE"}`, "ContentSetAlreadyExists", fault.Conflict},
+		{"content_set", `{}`, `ContentSetNameRequired: the field "name": is missing, and a content set needs it`, fault.Invalid},
 		{"package_spec", `{"name":"x"}`, `"command": is missing, and a package needs it`, fault.Invalid},
 		{"package_spec", `{"name":"x","command":"y","content_set":{"id":5}}`, `"content_set": there is no content set with number 5`, fault.Invalid},
 		{"package_spec", `{"name":"x","command":"y","sensors":[{"id":7},{"id":8}]}`, `"sensors[1]": there is no sensor with number 8`, fault.Invalid},
@@ -168,6 +169,32 @@ func TestRefused(t *testing.T) {
 	}
 	if n := len(r.All("package_spec")) + len(r.All("content_set")); n != 1 {
 		t.Errorf("%d objects are there", n)
+	}
+}
+
+// TestTakenNames: the errors that a name is taken or missing are called as
+// programs know them.
+func TestTakenNames(t *testing.T) {
+	r := newRig(t)
+	for kind, want := range map[string]string{
+		"action_group":          `GroupNameNotUnique: there is an action group "x" already`,
+		"user_group":            `UserGroupAlreadyExists: there is a user group "x" already`,
+		"persona":               `PersonaAlreadyExists: there is a persona "x" already`,
+		"content_set_role":      `ContentSetRoleAlreadyExists: there is a role "x" already`,
+		"content_set_privilege": `ContentSetPrivilegeAlreadyExists: there is a privilege "x" already`,
+		"saved_question":        `SavedQuestionNameNotUnique: there is a saved question "x" already`,
+	} {
+		r.create(kind, `{"name":"x"}`)
+		err := r.Change(t.Context(), ann, func(c *Change) error {
+			_, err := c.Create(kind, 0, r.decode(kind, `{"name":"X"}`))
+			return err
+		})
+		if err == nil || !strings.EqualFold(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", kind, err, want)
+		}
+	}
+	if err := (&Kind{Noun: "LdapSyncConnector", What: "LDAP connector"}).needs("host"); err.Error() != `the field "host": is missing, and an LDAP connector needs it` {
+		t.Error(err)
 	}
 }
 

@@ -65,19 +65,3 @@ func BenchmarkCreateQuestion(b *testing.B) {
 		}
 	}
 }
-
-func BenchmarkTokenByHash(b *testing.B) {
-	s := benchStore(b)
-	u, err := s.CreateUser(b.Context(), User{Name: "ann", Created: noon})
-	if err != nil {
-		b.Fatal(err)
-	}
-	if _, err := s.CreateToken(b.Context(), Token{Hash: HashOf("t"), UserID: u.ID, Created: noon}); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if _, err := s.TokenByHash(b.Context(), HashOf("t")); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

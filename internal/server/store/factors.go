@@ -13,7 +13,7 @@ import (
 // A SecondFactor is the secret that a user's program makes one-time codes from.
 type SecondFactor struct {
 	UserID    int64
-	Secret    string // base32
+	Secret    string // base32; encrypted in the database
 	Confirmed bool   // the user has shown that his program knows it
 	Period    int64  // of the last code that was taken
 	Created   time.Time
@@ -23,8 +23,12 @@ type SecondFactor struct {
 func (s *Store) SecondFactorOf(ctx context.Context, user int64) (SecondFactor, error) {
 	list, err := collect(ctx, s.read.DB, func(rows *sql.Rows) (f SecondFactor, err error) {
 		var confirmed, created int64
-		err = rows.Scan(&f.UserID, &f.Secret, &confirmed, &f.Period, &created)
+		var sealed string
+		if err = rows.Scan(&f.UserID, &sealed, &confirmed, &f.Period, &created); err != nil {
+			return f, err
+		}
 		f.Confirmed, f.Created = confirmed == 1, when(created)
+		f.Secret, err = s.key.openFactor(sealed, f.UserID)
 		return f, err
 	}, "SELECT user_id, secret, confirmed, period, created FROM second_factors WHERE user_id = $1", user)
 	if err == nil && len(list) == 0 {
@@ -39,9 +43,14 @@ func (s *Store) SecondFactorOf(ctx context.Context, user int64) (SecondFactor, e
 // BeginSecondFactor keeps a secret that the user has yet to confirm. A Conflict
 // if he has a confirmed one.
 func (s *Store) BeginSecondFactor(ctx context.Context, f SecondFactor) error {
-	err := one(s.exec(ctx, `INSERT INTO second_factors (user_id, secret, confirmed, period, created) VALUES ($1, $2, 0, 0, $3)
-		ON CONFLICT (user_id) DO UPDATE SET secret = excluded.secret, period = 0, created = excluded.created
-		WHERE second_factors.confirmed = 0`, f.UserID, f.Secret, micros(f.Created)))
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := s.key.inUse(ctx, tx.Tx); err != nil {
+			return err
+		}
+		return one(tx.Tx.ExecContext(ctx, `INSERT INTO second_factors (user_id, secret, confirmed, period, created) VALUES ($1, $2, 0, 0, $3)
+			ON CONFLICT (user_id) DO UPDATE SET secret = excluded.secret, period = 0, created = excluded.created
+			WHERE second_factors.confirmed = 0`, f.UserID, s.key.sealFactor(f.Secret, f.UserID), micros(f.Created)))
+	})
 	if err == sql.ErrNoRows {
 		return fault.New(fault.Conflict, "there is a second factor already: remove it first")
 	}

@@ -21,7 +21,7 @@ func hashes(texts ...string) (out []Hash) {
 func TestSecondFactor(t *testing.T) { storetest.Each(t, testSecondFactor) }
 
 func testSecondFactor(t *testing.T, e storetest.Engine) {
-	s := open(t, e)
+	s := unlocked(t, prepared(t, e), testKey(t, 1))
 	ctx := t.Context()
 	u, err := s.CreateUser(ctx, User{Name: "ann", Created: noon})
 	must(t, err)
@@ -66,7 +66,7 @@ func testSecondFactor(t *testing.T, e storetest.Engine) {
 func TestCodesAtOnce(t *testing.T) { storetest.Each(t, testCodesAtOnce) }
 
 func testCodesAtOnce(t *testing.T, e storetest.Engine) {
-	s := open(t, e)
+	s := unlocked(t, prepared(t, e), testKey(t, 1))
 	u, err := s.CreateUser(t.Context(), User{Name: "ann", Created: noon})
 	must(t, err)
 	must(t, s.BeginSecondFactor(t.Context(), SecondFactor{UserID: u.ID, Secret: "S"}))
@@ -100,7 +100,7 @@ func testCodesAtOnce(t *testing.T, e storetest.Engine) {
 func TestPasskeys(t *testing.T) { storetest.Each(t, testPasskeys) }
 
 func testPasskeys(t *testing.T, e storetest.Engine) {
-	s := open(t, e)
+	s := unlocked(t, prepared(t, e), testKey(t, 1))
 	ctx := t.Context()
 	ann, err := s.CreateUser(ctx, User{Name: "ann", Created: noon})
 	must(t, err)

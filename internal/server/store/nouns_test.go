@@ -55,18 +55,17 @@ func testTokens(t *testing.T, e storetest.Engine) {
 	ann, bob := users[0].ID, users[1].ID
 	made, err := s.CreateToken(ctx, Token{Hash: HashOf("one"), UserID: ann, Name: "n", Days: 3, Created: noon, Expires: noon.AddDate(0, 0, 3)})
 	must(t, err)
-	must(t, s.TouchToken(ctx, made.ID, noon.Add(time.Minute)))
+	must(t, s.TouchTokens(ctx, map[int64]time.Time{made.ID: noon.Add(time.Minute), made.ID + 1: noon})) // raced with a deletion
+	must(t, s.TouchTokens(ctx, nil))
 	made.LastUsed = noon.Add(time.Minute)
-	got, err := s.TokenByHash(ctx, HashOf("one"))
-	must(t, err)
-	same(t, got, made)
+	same(t, tokensIn(t, s, 0), []Token{made})
+	same(t, tokensIn(t, s, ann), []Token{made})
+	same(t, tokensIn(t, s, bob), []Token{}) // another's token is as good as none
 
 	_, err = s.CreateToken(ctx, Token{Hash: HashOf("one"), UserID: ann})
 	wantKind(t, err, fault.Conflict, "already exists")
 	_, err = s.CreateToken(ctx, Token{Hash: HashOf("two"), UserID: 99})
 	wantKind(t, err, fault.NotFound, "what it belongs to is not there")
-	_, err = s.TokenByID(ctx, bob, made.ID)
-	wantKind(t, err, fault.NotFound, "token 1") // another's token is as good as none
 	_, err = s.DeleteToken(ctx, bob, made.ID)
 	wantKind(t, err, fault.NotFound, "token 1")
 	_, err = s.RotateToken(ctx, bob, HashOf("one"), HashOf("two"), noon)
@@ -79,15 +78,18 @@ func testTokens(t *testing.T, e storetest.Engine) {
 		t.Errorf("the token's new number is %d, after %d", turned.ID, made.ID)
 	}
 	same(t, turned, Token{ID: turned.ID, Hash: HashOf("two"), UserID: ann, Name: "n", Days: 3, Created: later, Expires: later.AddDate(0, 0, 3)})
-	_, err = s.TokenByHash(ctx, HashOf("one"))
-	wantKind(t, err, fault.NotFound, "token")
+	same(t, tokensIn(t, s, ann), []Token{turned})
 	gone, err := s.DeleteToken(ctx, ann, turned.ID)
 	must(t, err)
 	same(t, gone, turned)
-	list, err := s.Tokens(ctx, ann)
+	same(t, tokensIn(t, s, ann), []Token{})
+}
+
+func tokensIn(t *testing.T, s *Store, user int64) []Token {
+	t.Helper()
+	list, err := s.Tokens(t.Context(), user)
 	must(t, err)
-	same(t, list, []Token{})
-	must(t, s.TouchToken(ctx, turned.ID, later)) // raced with the deletion
+	return list
 }
 
 func TestSensors(t *testing.T) { storetest.Each(t, testSensors) }
@@ -139,6 +141,17 @@ func testSensors(t *testing.T, e storetest.Engine) {
 	must(t, err)
 	same(t, again.ID, int64(1)) // the record without use
 	same(t, names(), []string{"1 alpha script a", "2 Beta builtin ", "3 Who script w"})
+
+	some := []int64{3, 99}
+	for len(some) < 2*sensorsAtOnce { // more than stand in one query
+		some = append(some, 1000)
+	}
+	list, err := s.Sensors(ctx, append(some, 2)...)
+	must(t, err)
+	same(t, []any{len(list), list[0].Name, list[1].Name}, []any{2, "Who", "Beta"})
+	list, err = s.Sensors(ctx, 99)
+	must(t, err)
+	same(t, len(list), 0)
 }
 
 func TestQuestionNumbersNeverReused(t *testing.T) { storetest.Each(t, testQuestionNumbersNeverReused) }

@@ -31,6 +31,9 @@ type Object struct {
 	ID   int64  // per kind, from 1, never given again
 	Name string // unique within its kind whatever the case, unless empty or deleted
 	Body []byte // a JSON object in its canonical form, at most 16 MiB
+	// Secrets is a JSON object, too: what is encrypted in the database. nil:
+	// there are none.
+	Secrets []byte
 
 	Created, Modified     time.Time
 	CreatedBy, ModifiedBy int64 // users; 0: Catenary itself
@@ -54,11 +57,14 @@ func (o Object) check() error {
 	if err := checkName(o.Name); err != nil {
 		return fmt.Errorf("%s: %w", o.what(), err)
 	}
-	if len(o.Body) > bodyMax {
-		return fault.New(fault.Invalid, "%s: %d bytes are too many: at most %d", o.what(), len(o.Body), bodyMax)
+	if n := len(o.Body) + len(o.Secrets); n > bodyMax {
+		return fault.New(fault.Invalid, "%s: %d bytes are too many: at most %d", o.what(), n, bodyMax)
 	}
 	if len(o.Body) == 0 || o.Body[0] != '{' || !json.Valid(o.Body) {
 		return fault.New(fault.Invalid, "%s: its body is no JSON object", o.what())
+	}
+	if o.Secrets != nil && !json.Valid(o.Secrets) {
+		return fault.New(fault.Invalid, "%s: its secrets are no JSON object", o.what())
 	}
 	return nil
 }
@@ -67,7 +73,10 @@ func (o Object) check() error {
 // effect together, or nothing does. One Change runs at a time, so that what is
 // found in it stays true until it ends. Every error has its kind; after an
 // Invalid, a NotFound or a Conflict the Change may go on.
-type Change struct{ tx *sql.Tx }
+type Change struct {
+	tx  *sql.Tx
+	key *Key
+}
 
 // Change runs f once. If f returns an error, nothing has happened and the error
 // is returned as it is. The Change must not be used after f has returned, and f
@@ -78,7 +87,7 @@ func (s *Store) Change(ctx context.Context, f func(c *Change) error) error {
 		if err := takeTurn(ctx, tx.Tx, "objects"); err != nil {
 			return err
 		}
-		refused = f(&Change{tx.Tx})
+		refused = f(&Change{tx.Tx, s.key})
 		return refused
 	})
 	switch {
@@ -105,10 +114,14 @@ func (c *Change) Create(ctx context.Context, o Object) (Object, error) {
 	if o.ID, err = c.number(ctx, o.Kind, o.ID); err != nil {
 		return Object{}, failed(err, "%s", o.what())
 	}
+	sealed, err := c.seal(ctx, o)
+	if err != nil {
+		return Object{}, failed(err, "%s", o.what())
+	}
 	err = one(c.tx.ExecContext(ctx, `INSERT INTO objects
-		(kind, id, name, name_key, body, created, created_by, created_as, modified, modified_by, modified_as, deleted)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0) ON CONFLICT (kind, id) DO NOTHING`,
-		o.Kind, o.ID, o.Name, value.Fold(o.Name), o.Body,
+		(kind, id, name, name_key, body, secrets, created, created_by, created_as, modified, modified_by, modified_as, deleted)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0) ON CONFLICT (kind, id) DO NOTHING`,
+		o.Kind, o.ID, o.Name, value.Fold(o.Name), o.Body, sealed,
 		micros(o.Created), o.CreatedBy, o.CreatedAs, micros(o.Modified), o.ModifiedBy, o.ModifiedAs))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Object{}, fault.New(fault.Conflict, "%s: number %d is or was another's", o.what(), o.ID)
@@ -117,6 +130,17 @@ func (c *Change) Create(ctx context.Context, o Object) (Object, error) {
 		return Object{}, failed(err, "%s", o.what())
 	}
 	return o, nil
+}
+
+// seal encrypts an object's secrets; nil if it has none.
+func (c *Change) seal(ctx context.Context, o Object) ([]byte, error) {
+	if o.Secrets == nil {
+		return nil, nil
+	}
+	if err := c.key.inUse(ctx, c.tx); err != nil {
+		return nil, err
+	}
+	return c.key.seal(o.Secrets, objectRow(o.Kind, o.ID)), nil
 }
 
 // number returns the next number of a kind, or remembers the one that is wanted.
@@ -158,10 +182,14 @@ func (c *Change) Update(ctx context.Context, o Object) error {
 	if err := c.free(ctx, o); err != nil {
 		return failed(err, "%s", o.what())
 	}
-	err := one(c.tx.ExecContext(ctx, `UPDATE objects
-		SET name = $1, name_key = $2, body = $3, modified = $4, modified_by = $5, modified_as = $6
-		WHERE kind = $7 AND id = $8 AND deleted = 0`,
-		o.Name, value.Fold(o.Name), o.Body, micros(o.Modified), o.ModifiedBy, o.ModifiedAs, o.Kind, o.ID))
+	sealed, err := c.seal(ctx, o)
+	if err != nil {
+		return failed(err, "%s", o.what())
+	}
+	err = one(c.tx.ExecContext(ctx, `UPDATE objects
+		SET name = $1, name_key = $2, body = $3, secrets = $4, modified = $5, modified_by = $6, modified_as = $7
+		WHERE kind = $8 AND id = $9 AND deleted = 0`,
+		o.Name, value.Fold(o.Name), o.Body, sealed, micros(o.Modified), o.ModifiedBy, o.ModifiedAs, o.Kind, o.ID))
 	if err != nil {
 		return failed(err, "%s", o.what())
 	}
@@ -177,7 +205,7 @@ func (c *Change) Delete(ctx context.Context, kind string, id int64) error {
 	return nil
 }
 
-const objectColumns = "kind, id, name, body, created, created_by, created_as, modified, modified_by, modified_as, deleted"
+const objectColumns = "kind, id, name, body, secrets, created, created_by, created_as, modified, modified_by, modified_as, deleted"
 
 // Objects returns all objects of all kinds that are not deleted, by kind and
 // number.
@@ -211,12 +239,17 @@ func (s *Store) Object(ctx context.Context, kind string, id int64) (Object, erro
 }
 
 func (s *Store) objects(ctx context.Context, where string, args ...any) ([]Object, error) {
-	return collect(ctx, s.read.DB, scanObject, "SELECT "+objectColumns+" FROM objects "+where+" ORDER BY kind, id", args...)
+	return collect(ctx, s.read.DB, s.scanObject, "SELECT "+objectColumns+" FROM objects "+where+" ORDER BY kind, id", args...)
 }
 
-func scanObject(rows *sql.Rows) (o Object, err error) {
+func (s *Store) scanObject(rows *sql.Rows) (o Object, err error) {
 	var created, modified, deleted int64
-	err = rows.Scan(&o.Kind, &o.ID, &o.Name, &o.Body, &created, &o.CreatedBy, &o.CreatedAs, &modified, &o.ModifiedBy, &o.ModifiedAs, &deleted)
+	err = rows.Scan(&o.Kind, &o.ID, &o.Name, &o.Body, &o.Secrets, &created, &o.CreatedBy, &o.CreatedAs, &modified, &o.ModifiedBy, &o.ModifiedAs, &deleted)
 	o.Created, o.Modified, o.Deleted = when(created), when(modified), deleted != 0
+	if err == nil && o.Secrets != nil {
+		if o.Secrets, err = s.key.open(o.Secrets, objectRow(o.Kind, o.ID)); err != nil {
+			err = fmt.Errorf("%s: %w", o.what(), err)
+		}
+	}
 	return o, err
 }

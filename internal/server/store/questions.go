@@ -24,6 +24,10 @@ type Question struct {
 
 	ContextGroup int64  // of machines that it is about; 0: all
 	Scope        string // the machines that its asker could ask, in his own words; empty: all
+
+	// SavedQuestion is the number of the saved question that it was asked for; 0:
+	// of none. It is read only: KeepReissue writes it.
+	SavedQuestion int64
 }
 
 type questionRow struct {
@@ -41,13 +45,18 @@ type questionRow struct {
 
 	ContextGroupID int64
 	Scope          string
+
+	SavedQuestionID int64 `bun:",scanonly"` // of ofSaved
 }
+
+// ofSaved is the number of the saved question that a question was asked for.
+const ofSaved = "COALESCE((SELECT saved_question_id FROM reissues WHERE question_id = ?TableAlias.id), 0) AS saved_question_id"
 
 func (r questionRow) question() Question {
 	return Question{
 		ID: uint64(r.ID), Text: r.Text, UserID: r.UserID, Plan: r.Plan, ComputerID: r.ComputerID != 0,
 		Issued: when(r.Issued), Expires: when(r.Expires), Closed: when(r.Closed),
-		ContextGroup: r.ContextGroupID, Scope: r.Scope,
+		ContextGroup: r.ContextGroupID, Scope: r.Scope, SavedQuestion: r.SavedQuestionID,
 	}
 }
 
@@ -67,7 +76,7 @@ func (s *Store) CreateQuestion(ctx context.Context, q Question) (uint64, error) 
 // Question finds a question by number.
 func (s *Store) Question(ctx context.Context, id uint64) (Question, error) {
 	var r questionRow
-	if err := s.read.NewSelect().Model(&r).Where("id = ? AND repeats = 0", int64(id)).Scan(ctx); err != nil {
+	if err := s.read.NewSelect().Model(&r).ColumnExpr("?TableColumns").ColumnExpr(ofSaved).Where("id = ? AND repeats = 0", int64(id)).Scan(ctx); err != nil {
 		return Question{}, failed(err, "question %d", id)
 	}
 	return r.question(), nil
@@ -91,7 +100,7 @@ func (s *Store) questionsWhere(ctx context.Context, where string, arg int64, off
 	}
 	var rows []questionRow
 	if limit > 0 { // the query builder takes 0 for no limit
-		err = s.read.NewSelect().Model(&rows).ExcludeColumn("plan").Where(where, arg).Order("id DESC").Offset(int64(offset)).Limit(int64(limit)).Scan(ctx)
+		err = s.read.NewSelect().Model(&rows).ExcludeColumn("plan").ColumnExpr(ofSaved).Where(where, arg).Order("id DESC").Offset(int64(offset)).Limit(int64(limit)).Scan(ctx)
 	}
 	if err != nil {
 		return nil, 0, failed(err, "questions")

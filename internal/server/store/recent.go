@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -25,6 +26,7 @@ const (
 // A RecentAnswer is the last that one machine has said to a saved question.
 type RecentAnswer struct {
 	ComputerID uint32
+	Question   uint64 // to which it was given; 0: nobody knows
 	Answered   time.Time
 	Cells      [][]string
 }
@@ -58,9 +60,9 @@ func (s *Store) KeepRecent(ctx context.Context, of SavedScope, shape uint64, lis
 		if _, err := tx.Tx.ExecContext(ctx, "DELETE FROM recent_answers WHERE saved_question_id = $1 AND scope = $2 AND shape <> $3", of.SavedQuestion, of.Scope, signed(shape)); err != nil {
 			return err
 		}
-		keep, err := tx.Tx.PrepareContext(ctx, `INSERT INTO recent_answers (saved_question_id, scope, computer_id, shape, answered, cells)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (saved_question_id, scope, computer_id) DO UPDATE SET
-			answered = excluded.answered, cells = excluded.cells WHERE excluded.answered >= recent_answers.answered`)
+		keep, err := tx.Tx.PrepareContext(ctx, `INSERT INTO recent_answers (saved_question_id, scope, computer_id, shape, answered, cells, question_id)
+			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (saved_question_id, scope, computer_id) DO UPDATE SET
+			answered = excluded.answered, cells = excluded.cells, question_id = excluded.question_id WHERE excluded.answered >= recent_answers.answered`)
 		if err != nil {
 			return err
 		}
@@ -69,7 +71,7 @@ func (s *Store) KeepRecent(ctx context.Context, of SavedScope, shape uint64, lis
 			if err != nil {
 				return errors.Join(err, keep.Close())
 			}
-			if _, err := keep.ExecContext(ctx, of.SavedQuestion, of.Scope, int64(a.ComputerID), signed(shape), micros(a.Answered), cells); err != nil {
+			if _, err := keep.ExecContext(ctx, of.SavedQuestion, of.Scope, int64(a.ComputerID), signed(shape), micros(a.Answered), cells, int64(a.Question)); err != nil {
 				return errors.Join(err, keep.Close())
 			}
 		}
@@ -87,20 +89,41 @@ func signed(n uint64) int64 { return int64(n) }
 // RecentAnswers returns the last answers of a shape to a saved question, those
 // who answered last first, RecentMax at most.
 func (s *Store) RecentAnswers(ctx context.Context, of SavedScope, shape uint64) ([]RecentAnswer, error) {
-	list, err := collect(ctx, s.read.DB, func(rows *sql.Rows) (a RecentAnswer, err error) {
-		var computer, answered int64
-		var cells []byte
-		if err := rows.Scan(&computer, &answered, &cells); err != nil {
-			return a, err
-		}
-		a.ComputerID, a.Answered = uint32(computer), when(answered)
-		return a, json.Unmarshal(cells, &a.Cells)
-	}, "SELECT computer_id, answered, cells FROM recent_answers WHERE saved_question_id = $1 AND scope = $2 AND shape = $3 ORDER BY answered DESC, computer_id LIMIT $4",
+	list, err := collect(ctx, s.read.DB, scanRecent,
+		"SELECT computer_id, question_id, answered, cells FROM recent_answers WHERE saved_question_id = $1 AND scope = $2 AND shape = $3 ORDER BY answered DESC, computer_id LIMIT $4",
 		of.SavedQuestion, of.Scope, signed(shape), RecentMax)
 	if err != nil {
 		return nil, failed(err, "recent answers of saved question %d", of.SavedQuestion)
 	}
 	return list, nil
+}
+
+// LastAnswers returns what each machine has said last to a saved question in
+// answers of a shape since a time, in whatever scope: RecentMax answers are
+// looked at, the newest.
+func (s *Store) LastAnswers(ctx context.Context, savedQuestion int64, shape uint64, since time.Time) ([]RecentAnswer, error) {
+	list, err := collect(ctx, s.read.DB, scanRecent,
+		"SELECT computer_id, question_id, answered, cells FROM recent_answers WHERE saved_question_id = $1 AND shape = $2 AND answered >= $3 ORDER BY answered DESC, computer_id LIMIT $4",
+		savedQuestion, signed(shape), micros(since), RecentMax)
+	if err != nil {
+		return nil, failed(err, "last answers to saved question %d", savedQuestion)
+	}
+	seen := make(map[uint32]bool, len(list))
+	return slices.DeleteFunc(list, func(a RecentAnswer) bool {
+		before := seen[a.ComputerID]
+		seen[a.ComputerID] = true
+		return before
+	}), nil
+}
+
+func scanRecent(rows *sql.Rows) (a RecentAnswer, err error) {
+	var computer, question, answered int64
+	var cells []byte
+	if err := rows.Scan(&computer, &question, &answered, &cells); err != nil {
+		return a, err
+	}
+	a.ComputerID, a.Question, a.Answered = uint32(computer), uint64(question), when(answered)
+	return a, json.Unmarshal(cells, &a.Cells)
 }
 
 // ForgetRecent removes what was answered before a time, and what is too much.
@@ -116,6 +139,14 @@ func (s *Store) ForgetRecent(ctx context.Context, before time.Time) error {
 		if _, err := s.exec(ctx, step.query, step.arg); err != nil {
 			return failed(err, "old answers")
 		}
+	}
+	return nil
+}
+
+// ForgetRecentOf removes what was answered to a saved question before a time.
+func (s *Store) ForgetRecentOf(ctx context.Context, savedQuestion int64, before time.Time) error {
+	if _, err := s.exec(ctx, "DELETE FROM recent_answers WHERE saved_question_id = $1 AND answered < $2", savedQuestion, micros(before)); err != nil {
+		return failed(err, "old answers to saved question %d", savedQuestion)
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func said(computer uint32, at time.Time, text string) RecentAnswer {
-	return RecentAnswer{ComputerID: computer, Answered: at, Cells: [][]string{{fmt.Sprint(computer)}, {text, "é\x01"}}}
+	return RecentAnswer{ComputerID: computer, Question: uint64(at.Unix()), Answered: at, Cells: [][]string{{fmt.Sprint(computer)}, {text, "é\x01"}}}
 }
 
 // TestRecentAnswers: of each machine the last answer is there, in each scope by
@@ -38,12 +38,31 @@ func testRecentAnswers(t *testing.T, e storetest.Engine) {
 	want(all, shape+1)
 	want(SavedScope{SavedQuestion: 2}, shape)
 
+	last := func(saved int64, shape uint64, since time.Time, list ...RecentAnswer) {
+		t.Helper()
+		got, err := s.LastAnswers(ctx, saved, shape, since)
+		must(t, err)
+		same(t, got, list)
+	}
+	must(t, s.KeepRecent(ctx, some, shape, []RecentAnswer{said(1, noon.Add(time.Second), "c"), said(2, noon, "earlier"), said(3, noon, "f")}))
+	last(1, shape, noon, said(2, later, "d"), said(1<<32-1, later, "e"), said(1, noon.Add(time.Second), "c"), said(3, noon, "f"))
+	last(1, shape, later, said(2, later, "d"), said(1<<32-1, later, "e"))
+	last(1, shape+1, noon)
+	last(2, shape, noon)
+
 	must(t, s.ForgetRecent(ctx, noon.Add(time.Minute)))
 	want(all, shape, said(2, later, "d"), said(1<<32-1, later, "e"))
 	want(some, shape)
 	must(t, s.KeepRecent(ctx, all, 5, []RecentAnswer{said(9, later, "other")}))
 	want(all, shape)
 	want(all, 5, said(9, later, "other"))
+	two := SavedScope{SavedQuestion: 2}
+	must(t, s.KeepRecent(ctx, two, 5, []RecentAnswer{said(1, noon, "a")}))
+	must(t, s.KeepRecent(ctx, SavedScope{1, "x"}, 5, []RecentAnswer{said(1, noon, "a"), said(2, later, "b")}))
+	must(t, s.ForgetRecentOf(ctx, 1, later))
+	want(SavedScope{1, "x"}, 5, said(2, later, "b"))
+	want(all, 5, said(9, later, "other"))
+	want(two, 5, said(1, noon, "a"))
 }
 
 func TestTrend(t *testing.T) { storetest.Each(t, testTrend) }
@@ -93,7 +112,7 @@ func TestSensorStats(t *testing.T) { storetest.Each(t, testSensorStats) }
 func testSensorStats(t *testing.T, e storetest.Engine) {
 	s := open(t, e)
 	ctx := t.Context()
-	a := SensorStat{Hash: 1<<32 - 1, Name: "A", Count: 2, Real: Spread{3.5, 7}, Min: 0.5, Max: 3, Measured: 1, User: Spread{1, 1}, Sys: Spread{2, 4}}
+	a := SensorStat{Hash: 1<<32 - 1, Name: "A", Count: 2, Real: Spread{3.5, 7}, Min: 0.5, Max: 3, Measured: 1, User: Spread{1, 1}, Sys: Spread{2, 4}, Answers: 3, Bytes: Spread{12, 50}}
 	b := SensorStat{Hash: 5, Name: "B", Count: 1}
 	must(t, s.KeepSensorStats(ctx, []SensorStat{a, b}))
 	a.Count = 9

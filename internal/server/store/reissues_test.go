@@ -48,6 +48,17 @@ func testReissues(t *testing.T, e storetest.Engine) {
 	if list, err := s.Reissues(t.Context(), 1, "", 1); err != nil || len(list) != 1 {
 		t.Errorf("the newest one: %+v, %v", list, err)
 	}
+	if q, err := s.Question(t.Context(), uint64(other)); err != nil || q.SavedQuestion != 2 || q.Text != "c" || len(q.Plan) != 1 {
+		t.Errorf("a question of a saved one is %+v, %v", q, err)
+	}
+	plain, err := s.CreateQuestion(t.Context(), Question{Text: "d", Plan: []byte{1}, Issued: at, Expires: at.Add(time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, _, err := s.Questions(t.Context(), 0, 2)
+	if err != nil || len(page) != 2 || page[0].ID != plain || page[0].SavedQuestion != 0 || page[1].SavedQuestion != 2 || page[1].Text != "c" {
+		t.Errorf("the newest questions are %+v, %v", page, err)
+	}
 	if err := s.KeepReissue(t.Context(), Reissue{Question: 999, SavedQuestion: 1}); err == nil {
 		t.Error("a question that there is not")
 	}

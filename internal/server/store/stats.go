@@ -8,7 +8,8 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// A SensorStat is how long a sensor has run on all machines, in milliseconds.
+// A SensorStat is how long a sensor has run on all machines, in milliseconds, and
+// how much they have answered.
 type SensorStat struct {
 	Hash  uint32 `json:"-"` // of the sensor's name
 	Name  string `json:"name"`
@@ -19,6 +20,9 @@ type SensorStat struct {
 	// Measured runs have a User and a Sys: scripts do, what the client computes
 	// itself has none.
 	Measured uint64
+
+	Answers uint64 // that machines gave to questions which are closed
+	Bytes   Spread // of the texts of each
 }
 
 // A Spread is the sum of measurements and of their squares.

@@ -48,6 +48,7 @@ type Store struct {
 	name   string
 	write  *bun.DB // of SQLite exactly one connection: it has one writer at a time
 	read   *bun.DB
+	key    *Key // set by Unlock, before anybody else uses the store
 }
 
 // Open opens the database at an address, and brings its tables up to date. The
@@ -86,7 +87,7 @@ func openAsIs(p place) (*Store, error) {
 		}
 		return bun.NewDB(db, d).WithQueryHook(patience{})
 	}
-	return &Store{p.engine, p.name, builder(write), builder(read)}, nil
+	return &Store{engine: p.engine, name: p.name, write: builder(write), read: builder(read)}, nil
 }
 
 // claim makes sure that the file exists, and that only its owner reads it:

@@ -34,13 +34,7 @@ func open(t *testing.T, e storetest.Engine) *Store {
 // prepared returns the address of a fresh database that has its tables.
 func prepared(t testing.TB, e storetest.Engine) string {
 	t.Helper()
-	return e.Prepared(t, func(address string) error {
-		s, err := Open(context.Background(), address) // it may serve other tests, too
-		if err != nil {
-			return err
-		}
-		return s.Close()
-	})
+	return e.Prepared(t, storetest.Opened(Open))
 }
 
 func openAt(t *testing.T, path string) *Store {

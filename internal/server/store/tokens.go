@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -75,24 +77,6 @@ func (s *Store) CreateToken(ctx context.Context, t Token) (Token, error) {
 	return r.token(), nil
 }
 
-// TokenByHash finds the token whose string has the given hash, expired or not.
-func (s *Store) TokenByHash(ctx context.Context, h Hash) (Token, error) {
-	var r tokenRow
-	if err := s.read.NewSelect().Model(&r).Where("hash = ?", h[:]).Scan(ctx); err != nil {
-		return Token{}, failed(err, "token")
-	}
-	return r.token(), nil
-}
-
-// TokenByID finds one of a user's tokens by number; user 0: of anybody's.
-func (s *Store) TokenByID(ctx context.Context, user, id int64) (Token, error) {
-	var r tokenRow
-	if err := s.read.NewSelect().Model(&r).Where("(user_id = ? OR ? = 0) AND id = ?", user, user, id).Scan(ctx); err != nil {
-		return Token{}, failed(err, "token %d", id)
-	}
-	return r.token(), nil
-}
-
 // Tokens returns a user's tokens, oldest first; user 0: everybody's.
 func (s *Store) Tokens(ctx context.Context, user int64) ([]Token, error) {
 	var rows []tokenRow
@@ -138,10 +122,19 @@ func (s *Store) DeleteToken(ctx context.Context, user, id int64) (Token, error) 
 	return r.token(), nil
 }
 
-// TouchToken notes a use. A token deleted meanwhile is no error.
-func (s *Store) TouchToken(ctx context.Context, id int64, used time.Time) error {
-	if _, err := s.write.NewUpdate().Model((*tokenRow)(nil)).Set("last_used = ?", micros(used)).Where("id = ?", id).Exec(ctx); err != nil {
-		return failed(err, "token %d", id)
+// TouchTokens notes when tokens, by their numbers, were used last. A token deleted
+// meanwhile is no error.
+func (s *Store) TouchTokens(ctx context.Context, used map[int64]time.Time) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		for _, id := range slices.Sorted(maps.Keys(used)) { // always in the same order, so that two of these cannot wait for each other
+			if _, err := tx.NewUpdate().Model((*tokenRow)(nil)).Set("last_used = ?", micros(used[id])).Where("id = ?", id).Exec(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return failed(err, "last uses of %d tokens", len(used))
 	}
 	return nil
 }

@@ -20,6 +20,9 @@ type User struct {
 	// Persona is as whom the user acts just now; 0: as himself. It is not in the
 	// database.
 	Persona int64
+	// UserGroup is the one of his user groups whose rights alone he has just now;
+	// 0: all that are his. It is not in the database either.
+	UserGroup int64
 }
 
 type userRow struct {

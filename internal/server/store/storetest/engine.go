@@ -2,7 +2,10 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -38,32 +41,66 @@ func (e Engine) Empty(t testing.TB) string {
 	return fresh(t, "template0")
 }
 
-// template is the database that others are copies of, for it takes long to make
-// one. A program has only one kind of them.
-var template struct {
+// template is the database that others of an engine are copies of, for it takes
+// long to make one. A program has only one kind of them.
+type template struct {
 	sync.Once
-	err error
+	file []byte // of SQLite, the whole database
+	err  error
 }
+
+var templates = map[Engine]*template{SQLite: {}, PostgreSQL: {}}
 
 const templateName = "template_catenary"
 
+// Opened is what prepares a database by opening it once.
+func Opened[S io.Closer](open func(ctx context.Context, address string) (S, error)) (prepare func(address string) error) {
+	return func(address string) error {
+		s, err := open(context.Background(), address) // the database outlives the test that is the first
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	}
+}
+
 // Prepared returns the address of a database that prepare has prepared, given
 // its address, and that goes with the test. All of a program's tests must give
-// the same prepare: only the first one is used where that saves time.
+// the same prepare, for it is called once.
 func (e Engine) Prepared(t testing.TB, prepare func(address string) error) string {
 	t.Helper()
-	if e == SQLite {
-		address := e.Empty(t)
-		if err := prepare(address); err != nil {
-			t.Fatal(err)
+	one := templates[e]
+	one.Do(func() {
+		if e == SQLite {
+			one.file, one.err = makeFile(prepare)
+		} else {
+			one.err = makeTemplate(prepare)
 		}
-		return address
+	})
+	if one.err != nil {
+		t.Fatal(one.err)
 	}
-	template.Do(func() { template.err = makeTemplate(prepare) })
-	if template.err != nil {
-		t.Fatal(template.err)
+	if e == PostgreSQL {
+		return fresh(t, templateName)
 	}
-	return fresh(t, templateName)
+	address := e.Empty(t)
+	if err := os.WriteFile(address, one.file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
+func makeFile(prepare func(address string) error) (file []byte, err error) {
+	dir, err := os.MkdirTemp("", "catenary-template-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "catenary.db")
+	if err := prepare(path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
 }
 
 func makeTemplate(prepare func(address string) error) error {
