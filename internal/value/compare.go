@@ -17,42 +17,51 @@ func Compare(t Type, a, b string) (order int, ok bool) { return Against(t, b)(a)
 
 // Against returns the comparison of texts with b, which is read only once.
 func Against(t Type, b string) func(a string) (order int, ok bool) {
-	switch t {
-	case Hash, String, RegexMatch:
+	if r, ok := readings[t]; ok {
+		return r.against(b)
+	}
+	if t == Hash || t == String || t == RegexMatch {
 		return func(a string) (int, bool) { return CompareText(a, b, true), true }
-	case Version:
-		return against(readVersion, compareVersions, b)
-	case Numeric:
-		return against(readDecimal, decimal.compare, b)
-	case NumericInteger:
-		return against(readInteger, decimal.compare, b)
-	case IPAddress:
-		return against(readAddress, address.compare, b)
-	case BESDate:
-		return against(readBESDate, time.Time.Compare, b)
-	case WMIDate:
-		return against(readWMIDate, time.Time.Compare, b)
-	case VariousDate:
-		return against(readVariousDate, time.Time.Compare, b)
-	case TimeDiff:
-		return against(readTimeDiff, cmp.Compare[int64], b)
-	case DataSize:
-		return against(readDataSize, cmp.Compare[float64], b)
 	}
 	return func(string) (int, bool) { return 0, false }
 }
 
-func against[T any](read func(string) (T, bool), compare func(x, y T) int, b string) func(string) (int, bool) {
-	y, known := read(b)
+// A reading is how texts of a type are read to be compared.
+type reading interface {
+	against(b string) func(a string) (order int, ok bool)
+	order(texts []string) func(i, j int) int
+}
+
+// readings are those of all types whose texts are not compared as they are.
+var readings = map[Type]reading{
+	Version:        reader[string]{readVersion, compareVersions},
+	Numeric:        reader[decimal]{readDecimal, decimal.compare},
+	NumericInteger: reader[decimal]{readInteger, decimal.compare},
+	IPAddress:      reader[address]{readAddress, address.compare},
+	BESDate:        reader[time.Time]{readBESDate, time.Time.Compare},
+	WMIDate:        reader[time.Time]{readWMIDate, time.Time.Compare},
+	VariousDate:    reader[time.Time]{readVariousDate, time.Time.Compare},
+	TimeDiff:       reader[int64]{readTimeDiff, cmp.Compare[int64]},
+	DataSize:       reader[float64]{readDataSize, cmp.Compare[float64]},
+}
+
+// A reader reads texts as Ts; it reports false of those that it cannot.
+type reader[T any] struct {
+	read    func(string) (T, bool)
+	compare func(x, y T) int
+}
+
+func (r reader[T]) against(b string) func(string) (int, bool) {
+	y, known := r.read(b)
 	return func(a string) (int, bool) {
 		if !known {
 			return 0, false
 		}
-		x, ok := read(a)
+		x, ok := r.read(a)
 		if !ok {
 			return 0, false
 		}
-		return compare(x, y), true
+		return r.compare(x, y), true
 	}
 }
 
