@@ -143,6 +143,19 @@ func TestSensorCreateErrors(t *testing.T) {
 	}
 }
 
+// TestSensorFromInput: a script may come from another program.
+func TestSensorFromInput(t *testing.T) {
+	f := newFleet(t)
+	p := newPlace(t).at(f)
+	p.piped = "echo piped\n"
+	if _, errs, code := p.run("sensor", "create", "--name", "Piped", "--platform", "Linux", "--language", "UnixShell", "--file", "-"); code != exitOK {
+		t.Fatal(errs)
+	}
+	if got := f.sensors[len(f.sensors)-1]; len(got.Queries) != 1 || got.Queries[0].Script != p.piped {
+		t.Errorf("the server got %+v", got)
+	}
+}
+
 // TestSensorMode: how answers travel is said to the server, and shown, if it is
 // not the usual way.
 func TestSensorMode(t *testing.T) {
