@@ -209,10 +209,10 @@ func TestFetchFails(t *testing.T) {
 				}
 			}
 		}, TooLarge, "more bytes than the file has"},
-		"in circles":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", 302) }, Misled, "sends on more than 3 times"},
-		"to a file":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", 302) }, NotAllowed, "no http or https address"},
-		"elsewhere":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.2:1/x", 302) }, NotAllowed, "no allowed URL matches http://127.0.0.2:1/x"},
-		"nobody home": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/x", 302) }, Unreachable, "refused"},
+		"in circles":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, Misled, "sends on more than 3 times"},
+		"to a file":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", http.StatusFound) }, NotAllowed, "no http or https address"},
+		"elsewhere":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.2:1/x", http.StatusFound) }, NotAllowed, "no allowed URL matches http://127.0.0.2:1/x"},
+		"nobody home": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/x", http.StatusFound) }, Unreachable, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -240,7 +240,7 @@ func TestHTTPSIsKept(t *testing.T) {
 	plain := httptest.NewServer(says("x"))
 	defer plain.Close()
 	b := newBench(t, quick, true)
-	b.want(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain.URL, 302) }, File{ID: 1, Source: "/a"})
+	b.want(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain.URL, http.StatusFound) }, File{ID: 1, Source: "/a"})
 	b.until(1, "refused", failedWith(Misled))
 
 	other := newBench(t, quick, true)

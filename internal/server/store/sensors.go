@@ -135,7 +135,7 @@ func (s *Store) Sensors(ctx context.Context, ids ...int64) ([]Sensor, error) {
 		var rows []sensorRow
 		query := s.read.NewSelect().Model(&rows).Where("builtin = 1 OR length(definition) > 0").Order("name_key")
 		if some := ids[:min(len(ids), sensorsAtOnce)]; len(some) > 0 {
-			query.Where("id IN (?)", bun.In(some))
+			query.Where("id IN (?)", bun.List(some))
 			ids = ids[len(some):]
 		}
 		if err := query.Scan(ctx); err != nil {
