@@ -209,10 +209,16 @@ func TestFetchFails(t *testing.T) {
 				}
 			}
 		}, TooLarge, "more bytes than the file has"},
-		"in circles":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, Misled, "sends on more than 3 times"},
-		"to a file":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", http.StatusFound) }, NotAllowed, "no http or https address"},
-		"elsewhere":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.2:1/x", http.StatusFound) }, NotAllowed, "no allowed URL matches http://127.0.0.2:1/x"},
-		"nobody home": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/x", http.StatusFound) }, Unreachable, "refused"},
+		"in circles": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, Misled, "sends on more than 3 times"},
+		"to a file": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		}, NotAllowed, "no http or https address"},
+		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.2:1/x", http.StatusFound)
+		}, NotAllowed, "no allowed URL matches http://127.0.0.2:1/x"},
+		"nobody home": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/x", http.StatusFound)
+		}, Unreachable, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
