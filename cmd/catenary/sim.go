@@ -17,13 +17,14 @@ import (
 
 // simFlags are what `catenary sim` is told.
 type simFlags struct {
-	seed, trial, runs, trials, first uint64
-	byzantine                        bool
-	control                          string
-	workers                          int
-	svg                              string
-	from, until                      time.Duration
-	endpoints, chain                 int
+	seed, trial, herd, runs, trials uint64
+	herds, first                    uint64
+	byzantine                       bool
+	control                         string
+	workers                         int
+	svg                             string
+	from, until                     time.Duration
+	endpoints, chain                int
 }
 
 func simCommand() *cobra.Command {
@@ -33,13 +34,14 @@ func simCommand() *cobra.Command {
 		Short: "Play the protocol in virtual time",
 		Long: `Play the protocol in virtual time: the real code of clients and server in an
 invented network, with checks after every step. A seed is a story that can be
-told again. There are four families of stories:
+told again. There are five families of stories:
 
   storms      a few LANs for a quarter of an hour: crashes, losses of power, half-open
               links, firewalls, partitions, slow machines, a server that restarts
   trials      one chain, one or two questions, and bad luck around them: many
               small worlds, to count double and missing answers
   byzantine   storms in which some machines lie to their neighbours
+  herds       a hundred machines on one processor, all of whose links break at once
   endpoints   one question through a large, calm installation
 
 The first story that breaks a law ends the run, and says how to see it again. A
@@ -48,6 +50,7 @@ control takes away what a law rests on: then it must be broken.`,
   catenary sim --trials 100000                   many trials, about five minutes on two cores
   catenary sim --trials 10000 --control no-set-rule
   catenary sim --byzantine --runs 2000           many storms with liars
+  catenary sim --herds 100 [--control no-reached]
   catenary sim --seed 17                         one storm, with everything that happens
   catenary sim --trial 4711 --from 2s --until 4s
   catenary sim --seed 17 --svg seed-17.svg       … as a picture
@@ -64,13 +67,15 @@ control takes away what a law rests on: then it must be broken.`,
 	f.Uint64Var(&o.runs, "runs", 100, "play so many seeds")
 	f.Uint64Var(&o.trials, "trials", 0, "play so many trials")
 	f.Uint64Var(&o.seed, "seed", 0, "play one seed, with a trace")
+	f.Uint64Var(&o.herds, "herds", 0, "play so many herds")
 	f.Uint64Var(&o.trial, "trial", 0, "play one trial, with a trace")
+	f.Uint64Var(&o.herd, "herd", 0, "play one herd, with a trace")
 	f.BoolVar(&o.byzantine, "byzantine", false, "with --runs, --seed: some machines lie")
-	f.Uint64Var(&o.first, "first", 1, "with --runs, --trials: number of the first")
-	f.IntVar(&o.workers, "workers", runtime.NumCPU(), "with --runs, --trials: how many are played at a time")
-	f.StringVar(&o.control, "control", "", "with --trials, --trial: take away "+strings.Join(sim.ControlNames, ", ")+" (with commas between)")
-	f.StringVar(&o.svg, "svg", "", "with --seed, --trial: draw the story into this file instead of a trace")
-	f.DurationVar(&o.from, "from", 0, "with --seed, --trial: virtual time from which on the trace, or the picture, goes")
+	f.Uint64Var(&o.first, "first", 1, "with --runs, --trials, --herds: number of the first")
+	f.IntVar(&o.workers, "workers", runtime.NumCPU(), "with --runs, --trials, --herds: how many are played at a time")
+	f.StringVar(&o.control, "control", "", "with --trials, --trial, --herds, --herd: take away "+strings.Join(sim.ControlNames, ", ")+" (with commas between)")
+	f.StringVar(&o.svg, "svg", "", "with --seed, --trial, --herd: draw the story into this file instead of a trace")
+	f.DurationVar(&o.from, "from", 0, "with --seed, --trial, --herd: virtual time from which on the trace, or the picture, goes")
 	f.DurationVar(&o.until, "until", 0, "… and to which (default: the end; a picture: where something happens)")
 	f.IntVar(&o.endpoints, "endpoints", 0, "ask one question in so many endpoints")
 	f.IntVar(&o.chain, "chain", 100, "with --endpoints: how many stand in one chain")
@@ -79,17 +84,17 @@ control takes away what a law rests on: then it must be broken.`,
 
 // simStories are the flags of which one says what is played; without any, it is
 // --runs.
-var simStories = []string{"runs", "trials", "seed", "trial", "endpoints"}
+var simStories = []string{"runs", "trials", "herds", "seed", "trial", "herd", "endpoints"}
 
 // simNeeds are the stories with which other flags make sense.
 var simNeeds = []struct{ flag, with string }{
 	{"byzantine", "runs seed"},
-	{"first", "runs trials"},
-	{"workers", "runs trials"},
-	{"control", "trials trial"},
-	{"svg", "seed trial"},
-	{"from", "seed trial"},
-	{"until", "seed trial"},
+	{"first", "runs trials herds"},
+	{"workers", "runs trials herds"},
+	{"control", "trials trial herds herd"},
+	{"svg", "seed trial herd"},
+	{"from", "seed trial herd"},
+	{"until", "seed trial herd"},
 	{"chain", "endpoints"},
 }
 
@@ -129,7 +134,7 @@ func (o *simFlags) check(cmd *cobra.Command) error {
 		return errors.New("--endpoints and --chain must be positive")
 	case o.from < 0 || o.until < 0 || o.until > 0 && o.until <= o.from:
 		return errors.New("--until must be after --from, and neither below 0")
-	case (story == "runs" && o.runs == 0) || (story == "trials" && o.trials == 0):
+	case (story == "runs" && o.runs == 0) || (story == "trials" && o.trials == 0) || (story == "herds" && o.herds == 0):
 		return fmt.Errorf("--%s must be positive", story)
 	}
 	_, err = sim.ParseControl(o.control)
@@ -144,7 +149,7 @@ func (o *simFlags) run(cmd *cobra.Command) error {
 	switch story {
 	case "endpoints":
 		return simScale(cmd, sim.Scale{Endpoints: o.endpoints, Chain: o.chain, Seed: max(o.seed, 1)})
-	case "seed", "trial":
+	case "seed", "trial", "herd":
 		return o.one(cmd, story)
 	}
 	return o.many(cmd, story)
@@ -157,15 +162,17 @@ func (o *simFlags) one(cmd *cobra.Command, story string) error {
 	if o.svg != "" {
 		opt = sim.Options{History: new(sim.History)}
 	}
+	c, err := sim.ParseControl(o.control)
+	if err != nil {
+		return err
+	}
 	var rep any
 	var broken error
 	switch {
 	case story == "trial":
-		c, err := sim.ParseControl(o.control)
-		if err != nil {
-			return err
-		}
 		rep, broken = sim.RunTrial(o.trial, c, opt)
+	case story == "herd":
+		rep, broken = sim.RunHerd(o.herd, c, opt)
 	case o.byzantine:
 		rep, broken = sim.RunByzantine(o.seed, opt)
 	default:
@@ -195,16 +202,18 @@ func drawInto(file string, h *sim.History, from, until time.Duration) (err error
 // many plays many stories, and says what happened in them.
 func (o *simFlags) many(cmd *cobra.Command, story string) error {
 	seeds := sim.Seeds{First: o.first, Count: o.runs, Workers: o.workers, Progress: progressTo(cmd.ErrOrStderr())}
+	c, err := sim.ParseControl(o.control)
+	if err != nil {
+		return err
+	}
 	var rep fmt.Stringer
-	var err error
 	switch {
 	case story == "trials":
 		seeds.Count = o.trials
-		c, parseErr := sim.ParseControl(o.control)
-		if parseErr != nil {
-			return parseErr
-		}
 		rep, err = seeds.Trials(cmd.Context(), c)
+	case story == "herds":
+		seeds.Count = o.herds
+		rep, err = seeds.Herds(cmd.Context(), c)
 	case o.byzantine:
 		rep, err = seeds.Byzantine(cmd.Context())
 	default:

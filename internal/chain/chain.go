@@ -208,6 +208,9 @@ const (
 	// sourceAfter is how long a side may be without anybody before it dials the
 	// server in any case, in staggers.
 	sourceAfter = 30
+	// sourceAgain is when the server is dialled again that was not reached, while
+	// dials to peers are under way.
+	sourceAgain = 5 * time.Second
 
 	checkTimeout = 500 * time.Millisecond // within which a neighbour shows that it is there
 	redirectsMax = 8                      // peers that a side learns of in one round by being refused
@@ -322,6 +325,7 @@ func (n *Node) Deadline() time.Time {
 		if e.round && len(e.dials) < dialsMax {
 			at(e.next)
 		}
+		at(n.sourceDue(e))
 	}
 	return d
 }

@@ -98,6 +98,9 @@ func (n *Node) advance(now time.Time, s Side) {
 	if !n.met {
 		return
 	}
+	if due := n.sourceDue(e); !due.IsZero() && !now.Before(due) {
+		n.dial(now, s, Server)
+	}
 	for e.round && len(e.dials) < dialsMax {
 		c := n.candidate(now, s, e.cursor)
 		if c == Nobody {
@@ -137,6 +140,15 @@ func (n *Node) serverDue(e *edge) time.Time {
 		due = most
 	}
 	return later(due, e.server)
+}
+
+// sourceDue is when a side that is alone dials the server beside peers, however many
+// are left, or live and do not answer; zero: it does not.
+func (n *Node) sourceDue(e *edge) time.Time {
+	if e.since.IsZero() || !e.round && len(e.dials) == 0 || len(e.dials) == dialsMax || n.dialling(e, Server) {
+		return time.Time{}
+	}
+	return later(e.since.Add(sourceAfter*n.stagger()), e.server)
 }
 
 // slowDue is when somebody may be dialled beside who has been reached and has
@@ -312,6 +324,9 @@ func (n *Node) miss(now time.Time, s Side, x dial, refused bool) {
 	e.next = now
 	switch {
 	case x.peer == Server:
+		if e.round || len(e.dials) > 0 {
+			e.server = later(e.server, now.Add(n.jitter(sourceAgain)))
+		}
 	case refused:
 		n.forgive(x.peer.Place)
 		if len(e.refused) < refusedMax {

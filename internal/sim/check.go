@@ -133,6 +133,9 @@ const (
 	// and that dial its time. A machine that finds everything slow takes 2 s and
 	// 15 s for that; any other is below 5 s.
 	aloneMax = 25 * time.Second
+	// aloneSlowMax is the same where many live and do not answer: the server is
+	// dialled after 30 staggers all the same, of 2 s at the most.
+	aloneSlowMax = 30*2*time.Second + 15*time.Second
 	// backOffMax is how long a machine may wait that could reach nobody, the
 	// server included, before it tries again.
 	backOffMax = 60*time.Second + aloneMax
@@ -141,10 +144,14 @@ const (
 // checkNotAlone: I7, who can reach the server has somebody on each side, at
 // least the server: questions from behind, a way for answers in front.
 func (w *world) checkNotAlone(h *host) {
+	most := aloneMax
+	if w.now < w.slowUntil+aloneSlowMax {
+		most = aloneSlowMax
+	}
 	for s := range chain.Side(2) {
-		if w.before[s] != chain.Nobody || h.node.Neighbour(s) != chain.Nobody || h.free > w.now || w.now-w.restored < backOffMax || !w.registered(h) {
+		if w.before[s] != chain.Nobody || h.node.Neighbour(s) != chain.Nobody || h.free > w.now || !w.prompt(h) || w.control.NoReached || w.now-w.restored < backOffMax || !w.registered(h) {
 			h.alone[s] = w.now
-		} else if w.now-h.alone[s] > aloneMax && w.reaches(h) && !w.server.down {
+		} else if w.now-h.alone[s] > most && w.reaches(h) && !w.server.down {
 			w.fail("I7: machine %v is alone on its %v side since %v", h, s, h.alone[s])
 		}
 	}

@@ -17,12 +17,13 @@ type Control struct {
 	NoTaint   bool // bundles that are sent again look like all others
 	NoCustody bool // a neighbour's receipt is enough: nobody keeps what it has passed on
 	NoAgain   bool // the server does not ask again
+	NoReached bool // nobody hears that who is dialled lives
 }
 
 // String is the control as ParseControl reads it.
 func (c Control) String() string {
 	var names []string
-	for i, on := range []bool{c.NoSetRule, c.NoTaint, c.NoCustody, c.NoAgain} {
+	for i, on := range []bool{c.NoSetRule, c.NoTaint, c.NoCustody, c.NoAgain, c.NoReached} {
 		if on {
 			names = append(names, ControlNames[i])
 		}
@@ -31,7 +32,7 @@ func (c Control) String() string {
 }
 
 // ControlNames are what ParseControl takes.
-var ControlNames = []string{"no-set-rule", "no-taint", "no-custody", "no-again"}
+var ControlNames = []string{"no-set-rule", "no-taint", "no-custody", "no-again", "no-reached"}
 
 // ParseControl reads the names of controls, with commas between them. The empty
 // text is none.
@@ -50,6 +51,8 @@ func ParseControl(text string) (Control, error) {
 			c.NoCustody = true
 		case 3:
 			c.NoAgain = true
+		case 4:
+			c.NoReached = true
 		default:
 			return c, fmt.Errorf("there is no control %q, but %s", name, strings.Join(ControlNames, ", "))
 		}

@@ -271,7 +271,7 @@ func (w *world) suspend(h *host, d time.Duration) {
 	life := h.life
 	h.asleep = true
 	h.free = max(h.free, w.now+d)
-	for _, x := range append(slices.Clone(h.conns), h.doors...) {
+	for _, x := range slices.Concat(h.conns, h.doors, h.porter.knockers()) {
 		x.conn.reset = true
 		other := 1 - x.end
 		w.after(w.between(silentMin, silentMax), func() { w.lost(x.conn, other) })

@@ -25,7 +25,7 @@ var (
 	onlyFlag   = flag.String("only", "", "plant only faults whose file or title contains this")
 	fromFlag   = flag.Int("from", 1, "begin with this one of them")
 	quickFlag  = flag.Bool("quick", false, "be content with the first guard that notices a fault")
-	sampleFlag = flag.Uint64("sample", 0, "let TestSample play this many storms and five times as many trials")
+	sampleFlag = flag.Uint64("sample", 0, "let TestSample play this many storms, five times as many trials, and a fifth as many herds")
 )
 
 // guards are the packages whose tests should notice a fault, the quick ones first.
@@ -111,7 +111,7 @@ func TestFaultsApply(t *testing.T) {
 		rooms[path.Dir(f.file)]++
 	}
 	for room, want := range map[string]int{
-		"chain": 60, "server/tally": 40, "sweep": 70, "node": 40, "server/dispatch": 25,
+		"chain": 80, "server/tally": 40, "sweep": 70, "node": 40, "server/dispatch": 25,
 		"server/roster": 15, "answer": 8, "wire": 10,
 	} {
 		if rooms[room] < want {
@@ -286,8 +286,8 @@ func usesRapid(guard string) (bool, error) {
 	return false, nil
 }
 
-// TestSample is what the simulator says of a planted fault: it plays storms and
-// trials until one breaks a law.
+// TestSample is what the simulator says of a planted fault: it plays storms,
+// trials and herds until one breaks a law.
 func TestSample(t *testing.T) {
 	for seed := range *sampleFlag {
 		if _, err := Run(seed+1, Options{}); err != nil {
@@ -296,6 +296,11 @@ func TestSample(t *testing.T) {
 		for trial := 5 * seed; trial < 5*seed+5; trial++ {
 			if _, err := RunTrial(trial+1, Control{}, Options{}); err != nil {
 				t.Fatalf("trial %d: %v", trial+1, err)
+			}
+		}
+		if seed%5 == 0 {
+			if _, err := RunHerd(seed+1, Control{}, Options{}); err != nil {
+				t.Fatalf("herd %d: %v", seed+1, err)
 			}
 		}
 	}

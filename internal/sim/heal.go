@@ -225,8 +225,8 @@ func (w *world) crashInTheMiddle() {
 	}
 	line := lines[w.rng.IntN(len(lines))]
 	i := 1 + w.rng.IntN(len(line)-2)
-	if slices.ContainsFunc(line[i-1:i+2], func(h *host) bool { return h.closed }) {
-		return // a dial that is not even refused costs its whole time limit
+	if slices.ContainsFunc(line[i-1:i+2], func(h *host) bool { return h.closed || h.porter != nil && h.porter.mute }) {
+		return // a dial that nobody answers costs its whole time limit
 	}
 	w.stop(line[i], false)
 	rest := slices.Delete(slices.Clone(line), i, i+1)

@@ -49,6 +49,7 @@ type host struct {
 	nat     uint8    // the router that hides its address, which others may share; 0: none
 	leads   [2]uint8 // connections by which the server knows it as a leader
 	liar    *liar    // what it does against its neighbours; nil: it is honest
+	porter  *porter  // makes its handshakes; nil: they take no time
 
 	dismissed bool // it is never started again
 
@@ -167,6 +168,7 @@ func (w *world) stop(h *host, silent bool) {
 			w.decline(x.conn)
 		}
 	}
+	w.turnAway(h.porter, silent)
 	conns := h.conns
 	h.conns, h.doors, h.inbox = nil, nil, nil
 	for _, x := range conns {
@@ -249,6 +251,11 @@ func (w *world) take(h *host, x happening) {
 		ev.Conn = e.num
 		h.doors = append(h.doors, x.about)
 		w.step(h, ev)
+	case node.Reached:
+		if e.state == dialling && !w.control.NoReached {
+			ev.Conn = e.num
+			w.step(h, ev)
+		}
 	case node.Up:
 		if e.state == dialling {
 			e.state = up
@@ -366,6 +373,8 @@ func eventCode(ev node.Event) int {
 		return 8
 	case node.NotRegistered:
 		return 9
+	case node.Reached:
+		return 10 | int(ev.Conn)<<8
 	}
 	panic(fmt.Sprintf("sim: unknown event %T", ev))
 }
@@ -462,6 +471,9 @@ func (w *world) register(h *host, ef node.Register) {
 	frame := w.encode(m)
 	w.note(markEffect, h, 0, frame)
 	there := w.weather.resent(w, synMin)
+	if ef.Way == node.ByTLS {
+		there += w.exchanged(h)
+	}
 	r.lost = w.weather.resent(w, resendMin)
 	fails := func() { w.replied(r, node.NotRegistered{}) }
 	switch {
@@ -470,6 +482,8 @@ func (w *world) register(h *host, ef node.Register) {
 	case ef.Way == node.ByLeader && !w.carries(h, ef.Conn): // the node waits for the reply
 	case w.server.down:
 		w.after(w.weather.lag(w), fails)
+	case ef.Way == node.ByTLS && there > exchangeMax:
+		w.after(exchangeMax, fails)
 	case w.reaches(h):
 		at := w.now + 3*w.weather.lagTo(w, nil) + there
 		r.says = w.decode(frame) // here, where many machines are played at a time

@@ -155,7 +155,7 @@ func (w *world) dial(h *host, ef node.Dial) {
 }
 
 // connect brings the first packet of a connection to who is dialled, and then,
-// if that is there, the Hello.
+// if that is there, the Hello, if need be after a handshake.
 func (w *world) connect(c *conn, hello []byte) {
 	to := c.ends[1].host
 	switch {
@@ -164,7 +164,11 @@ func (w *world) connect(c *conn, hello []byte) {
 		w.decline(c)
 	default:
 		w.after(w.weather.lagTo(w, to)+w.weather.resent(w, synMin), func() {
-			if c.ends[0].state == dialling {
+			switch {
+			case c.ends[0].state != dialling:
+			case c.ends[0].host.porter != nil:
+				w.shake(c, hello)
+			default:
 				there := w.of(to)
 				w.atOf(to, w.now+w.weather.flight(w, c), func() { there.greet(c, hello) })
 			}
@@ -375,7 +379,7 @@ func (w *world) vanish(c *conn, by int) {
 func (w *world) cut(c *conn) {
 	w.faults++
 	w.history.breaks(w.now, c)
-	c.reset = w.oneIn(2)
+	c.reset = w.oneIn(2) || c.reset
 	for i := range c.ends {
 		w.after(w.weather.lag(w), func() { c.reset = true; w.lost(c, i) })
 	}

@@ -36,6 +36,7 @@ func (s *server) restart(takes time.Duration) {
 	open := s.live
 	leaders := slices.SortedFunc(maps.Values(s.leaders), func(a, b *leader) int { return cmp.Compare(a.line, b.line) })
 	s.live, s.leaders = nil, map[dispatch.Line]*leader{}
+	s.w.turnAway(s.porter, false)
 	for _, l := range leaders {
 		l.count(-1)
 		s.w.shut(l.conn, 1)

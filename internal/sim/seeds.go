@@ -15,18 +15,19 @@ const (
 	Storm     Family = iota // ten minutes of a few LANs: [Run]
 	Trial                   // one chain, and bad luck around a question: [RunTrial]
 	Byzantine               // a few LANs in which some machines lie: [RunByzantine]
+	Herd                    // one LAN on one processor that loses all its links: [RunHerd]
 )
 
-func (f Family) String() string { return [...]string{"seed", "trial", "byzantine seed"}[f] }
+func (f Family) String() string { return [...]string{"seed", "trial", "byzantine seed", "herd"}[f] }
 
 // Replay is how to see a story again.
 func (f Family) Replay(seed uint64, c Control) string {
-	which := [...]string{"--seed", "--trial", "--byzantine --seed"}[f]
+	which := [...]string{"--seed", "--trial", "--byzantine --seed", "--herd"}[f]
 	command := fmt.Sprintf("catenary sim %s %d", which, seed)
 	if c != (Control{}) {
 		command += " --control " + c.String()
 	}
-	name := [...]string{"seed", "trial", "byzantine"}[f]
+	name := [...]string{"seed", "trial", "byzantine", "herd"}[f]
 	return fmt.Sprintf("replay with: %s\ndraw with:   %s --svg %s-%d.svg", command, command, name, seed)
 }
 

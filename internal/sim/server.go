@@ -29,6 +29,7 @@ type server struct {
 	leaders  map[dispatch.Line]*leader
 	lines    dispatch.Line
 	down     bool                        // it does not run
+	porter   *porter                     // makes its handshakes; nil: they take no time
 	began    time.Duration               // when it last started
 	awaited  map[endpoint.ID]roster.Seat // who has not come since
 }

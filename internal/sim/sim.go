@@ -66,8 +66,8 @@ const (
 	boxTime = 2 * (15 + 10 + 15) * time.Second
 	// closeMax is how long a chain may stay open after a crash in calm weather: a
 	// reset, a dial that is refused with the name of who stands nearer, and one to
-	// that one, at 50 ms for each way.
-	closeMax = 500 * time.Millisecond
+	// that one, at 50 ms for each way, six of them for a dial, and 30 ms for each end.
+	closeMax = 800 * time.Millisecond
 )
 
 // Run plays the story of a seed: a storm, after which the chains must stand
@@ -117,6 +117,7 @@ func (w *world) story() {
 	w.checkHealed()
 
 	w.weather.calm()
+	w.disperse()
 	w.run(time.Minute) // whoever was slow catches up
 	w.calm = true
 	w.crashInTheMiddle()

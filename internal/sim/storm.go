@@ -99,6 +99,7 @@ func (w *world) drawWeather() {
 		x.intervals.InitialMin, x.intervals.InitialMax = time.Minute, 5*time.Minute
 	}
 	w.drawMachines()
+	w.drawPorters()
 }
 
 // driftMax is how much a machine's clock gains or loses at the most, in
@@ -154,7 +155,7 @@ func (w *world) drawMachines() {
 			h.nat = uint8(1 + w.rng.IntN(3))
 		}
 		if lan := w.lanOf(h.observed()); shut && !closed[lan] && w.oneIn(3) {
-			h.closed, closed[lan] = true, true
+			h.closed, closed[lan] = true, true // or lets nobody in, see drawPorters
 		}
 	}
 }
@@ -206,7 +207,7 @@ func (w *world) fault(left time.Duration) {
 // mishap is bad luck that ends nobody, and by which no answer may be lost.
 func (w *world) mishap(h *host, left time.Duration) {
 	w.faults++
-	switch w.rng.IntN(12) {
+	switch w.rng.IntN(14) {
 	case 0, 1:
 		wall := w.wall(h)
 		w.after(w.upto(left)+1, func() { delete(w.walls, wall) })
@@ -233,6 +234,10 @@ func (w *world) mishap(h *host, left time.Duration) {
 		w.suspend(h, w.upto(left)+1)
 	case 9:
 		w.disrupt(w.upto(left) + 1)
+	case 10:
+		w.overload(h, w.upto(left)+1)
+	case 11:
+		w.silence(h, w.upto(left)+1)
 	default:
 		if len(h.conns) > 0 {
 			w.mark(h, "a connection breaks")
@@ -268,11 +273,17 @@ func (w *world) blockOneWay(h *host, d time.Duration) {
 
 // disrupt is bad luck for many at once.
 func (w *world) disrupt(d time.Duration) {
-	switch w.rng.IntN(4) {
+	switch w.rng.IntN(6) {
 	case 0:
 		w.server.restart(min(d, restartMax))
 	case 1:
 		w.part(d)
+	case 2:
+		w.overload(nil, d)
+	case 3:
+		w.stampede(w.anybody(), d)
+	case 4:
+		w.hush(w.anybody(), d)
 	}
 }
 
@@ -379,7 +390,9 @@ func (w *world) clear() {
 	clear(w.walls)
 	w.clearWays()
 	w.cleared, w.restored = w.now, w.now
+	w.relieve(w.server.porter)
 	for _, h := range w.hosts {
 		h.cutOff = false
+		w.relieve(h.porter)
 	}
 }

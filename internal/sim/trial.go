@@ -95,6 +95,7 @@ func (t *trial) form() {
 	if t.oneIn(8) {
 		t.hosts[t.rng.IntN(len(t.hosts))].closed = true
 	}
+	t.hire()
 	for i, n := range t.rng.Perm(len(t.hosts)) {
 		t.at(time.Duration(i)*scaleStep, func() { t.start(t.hosts[n]) })
 	}
@@ -144,7 +145,7 @@ func (t *trial) strike() {
 	h := t.hosts[t.rng.IntN(len(t.hosts))]
 	left := t.upto(trialHeal)/2 + 1
 	t.faults++
-	switch t.rng.IntN(12) {
+	switch t.rng.IntN(13) {
 	case 0, 1, 2:
 		t.stop(h, false)
 		t.maybeBack(h)
@@ -164,6 +165,12 @@ func (t *trial) strike() {
 		t.wall(h)
 	case 10:
 		t.blockOneWay(h, left)
+	case 12:
+		if t.oneIn(2) {
+			t.overload(h, left)
+		} else {
+			t.silence(h, left)
+		}
 	case 11:
 		switch t.rng.IntN(4) {
 		case 0:

@@ -55,6 +55,7 @@ type commons struct {
 
 	cleared   time.Duration // when all bad luck last ended
 	restored  time.Duration // when somebody could last reach again who could not
+	slowUntil time.Duration // until then some are slow at handshakes, or mute
 	calm      bool          // nothing is slow or broken
 	faults    int
 	sum       sums
