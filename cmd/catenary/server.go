@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"catenary/internal/server/certificate"
 	"catenary/internal/server/depot"
 	"catenary/internal/server/people"
+	"catenary/internal/server/signin"
 	"catenary/internal/server/store"
 )
 
@@ -34,6 +36,8 @@ type serverOptions struct {
 	api      string
 	announce bool
 	debug    bool
+	cardCAs  string // files; empty: none
+	cardCRLs string
 	lifeline bool // ends when standard input closes
 }
 
@@ -58,6 +62,8 @@ catenary-init.dat, which lets clients in.`,
 	databaseFlags(f, &o.Config)
 	f.StringVar(&o.Listen, "listen", ":17472", "address for clients")
 	f.StringVar(&o.api, "api", ":443", "address of the API (HTTPS)")
+	f.StringVar(&o.cardCAs, "login-authorities", "", "`file` (PEM) of the authorities whose client certificates let people into the API")
+	f.StringVar(&o.cardCRLs, "login-revocations", "", "`file` (PEM) of what these have revoked; read again when it changes")
 	f.StringSliceVar(&o.Servers, "server", nil, "host:port that new clients are told to dial (default: --listen, or this machine's name)")
 	f.DurationVar(&o.Intervals.NormalMin, "register-min", server.DefaultIntervals.NormalMin, "clients register again after at least")
 	f.DurationVar(&o.Intervals.NormalMax, "register-max", server.DefaultIntervals.NormalMax, "clients register again after at most")
@@ -76,6 +82,9 @@ func (o *serverOptions) complete() error {
 	if i.NormalMin <= 0 || i.NormalMax < i.NormalMin || i.InitialMin <= 0 || i.InitialMax < i.InitialMin {
 		return fault.New(fault.Invalid, "registration intervals must be positive and in order: %v to %v, %v to %v",
 			i.NormalMin, i.NormalMax, i.InitialMin, i.InitialMax)
+	}
+	if o.cardCRLs != "" && o.cardCAs == "" {
+		return fault.New(fault.Invalid, "--login-revocations needs --login-authorities")
 	}
 	if i.NormalMax > server.NormalMax {
 		return fault.New(fault.Invalid, "--register-max %v: at most %v, or clients count as off between two registrations", i.NormalMax, server.NormalMax)
@@ -170,11 +179,17 @@ func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener
 	if err != nil {
 		return err
 	}
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: certificates.ForConnection}
+	cards, err := o.cards(tlsConfig)
+	if err != nil {
+		return err
+	}
 	service := api.Handler(engine{s}, s.Store(), api.Options{
 		Version: o.Version, Log: log, Metrics: s.Metrics(), Shelves: s.Shelves(),
 		Runtimes: s.Runtimes, Exports: filepath.Join(o.DataDir, "exports"), Files: files, Sealer: s, Hostname: name, Certificates: certificates,
+		Cards: cards,
 	})
-	web := api.NewServer(service, &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: certificates.ForConnection})
+	web := api.NewServer(service, tlsConfig)
 	web.BaseContext = func(net.Listener) context.Context { return ctx }
 	web.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 
@@ -213,6 +228,21 @@ func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener
 	return errors.Join(err, webErr, serviceErr)
 }
 
+// cards are whose client certificates let people in; nil: nobody's do, and nobody
+// is asked for one.
+func (o serverOptions) cards(c *tls.Config) (*signin.Cards, error) {
+	if o.cardCAs == "" {
+		return nil, nil
+	}
+	cards, err := signin.OpenCards(o.cardCAs, o.cardCRLs)
+	if err != nil {
+		return nil, err
+	}
+	// Asked for, not demanded, and looked at by one route only.
+	c.ClientAuth, c.ClientCAs = tls.RequestClientCert, cards.Authorities()
+	return cards, nil
+}
+
 // apiGrace is how long requests under way may take when the server stops.
 const apiGrace = time.Second
 
@@ -221,7 +251,7 @@ func apiHosts(url string) []string {
 	if name, err := os.Hostname(); err == nil {
 		hosts = append(hosts, name)
 	}
-	if host, _, err := net.SplitHostPort(url[len("https://"):]); err == nil && host != "0.0.0.0" && host != "::" {
+	if host, _, err := net.SplitHostPort(url[len("https://"):]); err == nil && host != "0.0.0.0" && host != "::" && !slices.Contains(hosts, host) {
 		hosts = append(hosts, host)
 	}
 	return hosts
@@ -233,7 +263,7 @@ type engine struct{ *server.Server }
 func (e engine) Ask(ctx context.Context, a api.Asking) (uint64, error) {
 	return e.Server.Ask(ctx, server.Asking{
 		Question: a.Question, Life: a.Expire, ComputerID: a.ComputerID, UserID: a.UserID,
-		Groups: a.Groups, Rights: a.Rights, Context: a.Context, ContextGroup: a.ContextGroup, Scope: a.Scope, Archive: a.Archive,
+		Groups: a.Groups, Rights: a.Rights, Context: a.Context, ContextGroup: a.ContextGroup, Scope: a.Scope, Archive: a.Archive, Priority: a.Priority, Preview: a.Preview,
 	})
 }
 

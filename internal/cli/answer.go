@@ -246,7 +246,7 @@ not in it, as those that are off; the column Age says how old that is.`,
 			if len(out.Sets) != 1 {
 				return fmt.Errorf("%s %q: %d result sets, not one", n.what, args[0], len(out.Sets))
 			}
-			g, err := out.Sets[0].grid()
+			g, err := out.Sets[0].grid(false)
 			if err != nil {
 				return err
 			}

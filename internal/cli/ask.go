@@ -113,7 +113,7 @@ waits on.`,
 	f.Float64Var(&a.percent, "percent", defaultPercent, "an answer of so `many` of a hundred machines is good enough")
 	f.DurationVar(&a.quiet, "quiet", defaultQuiet, "wait no longer if nothing changes for this `time`")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "wait no longer than this `time` altogether")
-	f.BoolVar(&a.computerID, "computer-id", false, "one row a machine, with its computer ID")
+	f.BoolVar(&a.computerID, "computer-id", false, "one row a machine, with its computer ID in the first column")
 	f.BoolVar(&a.estimate, "estimate", false, "only say what the question would cost each machine")
 	f.Uint64Var(&a.resume, "resume", 0, "wait for the question with this `id` instead of asking a new one")
 	return cmd
@@ -151,7 +151,7 @@ func (d *desk) runAsk(cmd *cobra.Command, a *asking, text string) error {
 	if err != nil {
 		return err
 	}
-	g, err := result.grid()
+	g, err := result.grid(a.computerID)
 	if err != nil {
 		return fmt.Errorf("answer of question %d: %w", id, err)
 	}

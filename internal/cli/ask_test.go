@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -354,8 +355,31 @@ func TestResultThatContradictsItself(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &r); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.grid(); err == nil || err.Error() != says {
+		if _, err := r.grid(false); err == nil || err.Error() != says {
 			t.Errorf("%s: got %v, want %q", text, err, says)
+		}
+	}
+}
+
+// TestComputerIDs: they come with the rows, and are printed as a column.
+func TestComputerIDs(t *testing.T) {
+	const answer = `{"columns":[{"hash":7,"name":"Computer ID","type":9},{"name":"Count","type":3}],"rows":[` +
+		`{"cid":10,"data":[[{"text":"x"}],[{"text":"1"}]]},{"cid":9,"data":[[{"text":"y"}],[{"text":"1"}]]},{"cid":0,"data":[[{"text":"z"}],[{"text":"4"}]]}]}`
+	var r resultSet
+	if err := json.Unmarshal([]byte(answer), &r); err != nil {
+		t.Fatal(err)
+	}
+	g, err := r.grid(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(g.columns[0].name, "/", g.columns[1].name, " ", g.rows)
+	if want := "Computer ID/Computer ID (2) [[[] [z] [4]] [[9] [y] [1]] [[10] [x] [1]]]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for asked, want := range map[bool]int{false: 2, true: 3} {
+		if g, err := (resultSet{Columns: r.Columns}).grid(asked); err != nil || len(g.columns) != want {
+			t.Errorf("without rows, asked for: %v: %v, %v", asked, g.columns, err)
 		}
 	}
 }

@@ -234,11 +234,41 @@ func unreachable(base string, err error) error {
 // What follows is the part of the API that the commands use, one method a
 // route.
 
+// preLogin is what everybody is shown before he logs in; empty: nothing, as from
+// a server that does not know of such a text.
+func (c *client) preLogin(ctx context.Context) (string, error) {
+	var out struct {
+		Text string `json:"text"`
+	}
+	err := c.call(ctx, http.MethodGet, "/api/v2/session/pre_login_text", nil, &out)
+	if kind := fault.KindOf(err); kind == fault.Invalid || kind == fault.NotFound {
+		return "", nil
+	}
+	return out.Text, err
+}
+
 func (c *client) openSession(ctx context.Context, user, password string) (session string, err error) {
 	var out struct {
 		Session string `json:"session"`
 	}
 	err = c.call(ctx, http.MethodPost, "/api/v2/session/login", map[string]string{"username": user, "password": password}, &out)
+	return out.Session, err
+}
+
+// openByCertificate opens a session over connections that show a certificate,
+// and lets c go on without.
+func (c *client) openByCertificate(ctx context.Context, pair tls.Certificate) (session string, err error) {
+	plain := c.http
+	defer func() { c.http = plain }()
+	conf := plain.Transport.(*http.Transport).TLSClientConfig.Clone()
+	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	transport := newTransport(conf)
+	defer transport.CloseIdleConnections()
+	c.http = &http.Client{Transport: transport, CheckRedirect: plain.CheckRedirect}
+	var out struct {
+		Session string `json:"session"`
+	}
+	err = c.call(ctx, http.MethodPost, "/api/v2/session/certificate", nil, &out)
 	return out.Session, err
 }
 

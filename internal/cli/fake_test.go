@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -34,7 +35,8 @@ type fleet struct {
 	questions []fakeQuestion
 	sessions  map[string]bool
 	tokens    map[int64]string
-	drops     int // so many event streams break off after their first event
+	banner    string // before a login
+	drops     int    // so many event streams break off after their first event
 	status    []map[string]any
 	accounts  map[string]map[string]any // by the ID of their question
 	findings  []any
@@ -93,6 +95,8 @@ func newFleet(t testing.TB) *fleet {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v2/session/login", f.logIn)
+	mux.HandleFunc("GET /api/v2/session/pre_login_text", f.preLogin)
+	mux.HandleFunc("POST /api/v2/session/certificate", f.logInByCertificate)
 	mux.HandleFunc("POST /api/v2/session/logout", f.logOut)
 	mux.HandleFunc("POST /api/v2/api_tokens", f.makeToken)
 	mux.HandleFunc("DELETE /api/v2/api_tokens/{id}", f.deleteToken)
@@ -115,13 +119,14 @@ func newFleet(t testing.TB) *fleet {
 		f.mu.Lock()
 		f.calls = append(f.calls, r.Method+" "+r.URL.Path)
 		f.mu.Unlock()
-		if r.URL.Path != "/api/v2/session/login" && !f.known(r.Header.Get("session")) {
+		if r.URL.Path != "/api/v2/session/login" && r.URL.Path != "/api/v2/session/pre_login_text" && r.URL.Path != "/api/v2/session/certificate" && !f.known(r.Header.Get("session")) {
 			refuse(w, http.StatusForbidden, "Invalid session")
 			return
 		}
 		mux.ServeHTTP(w, r)
 	}))
 	f.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that do not trust it
+	f.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	f.StartTLS()
 	t.Cleanup(f.Close)
 	return f
@@ -205,6 +210,26 @@ func (f *fleet) logIn(w http.ResponseWriter, r *http.Request) {
 	session := fmt.Sprintf("1-%d-aa", len(f.calls))
 	f.sessions[session] = true
 	reply(w, map[string]string{"session": session})
+}
+
+// logInByCertificate lets in everybody whose certificate is Ada's.
+func (f *fleet) logInByCertificate(w http.ResponseWriter, r *http.Request) {
+	if certs := r.TLS.PeerCertificates; len(certs) == 0 || certs[0].Subject.CommonName != "Ada" {
+		refuse(w, http.StatusUnauthorized, "Unauthorized: no certificate of Ada's")
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sessions["1-1-card"] = true
+	reply(w, map[string]string{"session": "1-1-card"})
+}
+
+func (f *fleet) preLogin(w http.ResponseWriter, _ *http.Request) {
+	if f.banner == "?" { // of a server that knows no such text
+		refuse(w, http.StatusBadRequest, "Invalid object route: session")
+		return
+	}
+	reply(w, map[string]string{"text": f.banner})
 }
 
 func (f *fleet) logOut(w http.ResponseWriter, r *http.Request) {

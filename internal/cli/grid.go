@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 
+	"catenary/internal/sensor"
 	"catenary/internal/value"
 )
 
@@ -36,21 +38,32 @@ func (g *grid) add(values ...string) {
 // A resultSet is the answer of a question as the API says it.
 type resultSet struct {
 	progress
-	Columns []struct {
-		Hash uint32     `json:"hash"`
-		Name string     `json:"name"`
-		Type value.Type `json:"type"`
-	} `json:"columns"`
-	Rows []struct {
-		Data [][]struct {
-			Text string `json:"text"`
-		} `json:"data"`
-	} `json:"rows"`
+	Columns []resultColumn `json:"columns"`
+	Rows    []resultRow    `json:"rows"`
+}
+
+type resultColumn struct {
+	Hash uint32     `json:"hash"`
+	Name string     `json:"name"`
+	Type value.Type `json:"type"`
+}
+
+type resultRow struct {
+	CID  uint32         `json:"cid"` // computer ID of the machine that it stands for; 0: for any number
+	Data [][]resultText `json:"data"`
+}
+
+type resultText struct {
+	Text string `json:"text"`
 }
 
 // grid returns the answer with the most frequent rows first. The last column
-// is how many machines said the row.
-func (r resultSet) grid() (grid, error) {
+// is how many machines said the row; the first is their computer ID if computers
+// says so, or if rows stand for one machine each.
+func (r resultSet) grid(computers bool) (grid, error) {
+	if computers || slices.ContainsFunc(r.Rows, func(row resultRow) bool { return row.CID != 0 }) {
+		r = r.numbered()
+	}
 	var g grid
 	for i, c := range r.Columns {
 		count := c.Hash == 0 && i == len(r.Columns)-1
@@ -72,6 +85,21 @@ func (r resultSet) grid() (grid, error) {
 	}
 	r.sort(g.rows)
 	return g, nil
+}
+
+// numbered is the answer with the computer IDs in a column of their own.
+func (r resultSet) numbered() resultSet {
+	r.Columns = append([]resultColumn{{Hash: sensor.Hash("Computer ID"), Name: "Computer ID", Type: value.NumericInteger}}, r.Columns...)
+	rows := make([]resultRow, len(r.Rows))
+	for i, row := range r.Rows {
+		var texts []resultText // none, if it stands for several machines
+		if row.CID != 0 {
+			texts = []resultText{{strconv.FormatUint(uint64(row.CID), 10)}}
+		}
+		rows[i].Data = append([][]resultText{texts}, row.Data...)
+	}
+	r.Rows = rows
+	return r
 }
 
 // distinguish numbers columns that bear the same name, as the columns of two

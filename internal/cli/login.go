@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -27,6 +29,9 @@ type entry struct {
 	flags
 	user          string
 	passwordStdin bool
+	yes           bool // to the text before the login
+	certificate   string
+	key           string // of certificate; empty: in the same file
 	days          int
 }
 
@@ -42,9 +47,16 @@ can read. The password is not kept.
 The server's certificate must be vouched for by the system's roots, by the CA
 in --ca, or by its --fingerprint. If it is by none, login shows the fingerprint
 and asks; the one that you accept is remembered, and no other is accepted from
-then on.`,
+then on.
+
+With --certificate no password is asked for: the server knows whose it is, if it
+lets people in by certificates.
+
+If the server has a text that everybody has to agree with, login shows it and
+asks; --yes agrees with it.`,
 		Example: `  catenary login https://catenary.example.com
   catenary login https://10.0.0.5:8443 --ca ca.pem
+  catenary login https://catenary.example.com --certificate ada.pem --key ada.key
   catenary login 10.0.0.5:8443 --user deploy --password-stdin --fingerprint 3F:92:… < password`,
 		Args: words(0, 1, "at most one URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,6 +69,9 @@ then on.`,
 			if e.passwordStdin && e.user == "" {
 				return UsageError(cmd, errors.New("--password-stdin needs --user"))
 			}
+			if e.certificate != "" && (e.user != "" || e.passwordStdin) || e.certificate == "" && e.key != "" {
+				return UsageError(cmd, errors.New("give either --certificate, and --key if that is in another file, or --user and a password"))
+			}
 			if e.days < 1 {
 				return UsageError(cmd, fmt.Errorf("--days %d is not a number of days", e.days))
 			}
@@ -68,6 +83,9 @@ then on.`,
 	f := cmd.Flags()
 	f.StringVar(&e.user, "user", "", "`name` of the user; asked for if not given")
 	f.BoolVar(&e.passwordStdin, "password-stdin", false, "read the password from standard input")
+	f.BoolVar(&e.yes, "yes", false, "agree with the text that the server shows before a login")
+	f.StringVar(&e.certificate, "certificate", "", "log in by the client certificate in this `file` (PEM)")
+	f.StringVar(&e.key, "key", "", "its private key, if it is in another `file`")
 	f.IntVar(&e.days, "days", tokenDays, "the token is valid for so many `days`")
 	return cmd
 }
@@ -102,12 +120,15 @@ func (d *desk) runLogin(cmd *cobra.Command, e *entry) error {
 	if err != nil {
 		return err
 	}
-	user, password, err := ask.credentials(ctx, e)
-	if err != nil {
+	if _, person := ask.terminal(ask.in); !person && !e.passwordStdin && e.certificate == "" {
+		return fault.New(fault.Invalid, "standard input is not a terminal: give --user, and the password with --password-stdin")
+	}
+	if err := ask.agree(ctx, c, e.yes); err != nil {
 		return err
 	}
-	if c.session, err = c.openSession(ctx, user, password); err != nil {
-		return fmt.Errorf("login: %w", err)
+	user, err := ask.enter(ctx, c, e)
+	if err != nil {
+		return err
 	}
 	token, err := c.makeToken(ctx, d.tokenName(), e.days)
 	if err == nil {
@@ -158,14 +179,44 @@ func (q *dialogue) trust(ctx context.Context, base string) (string, error) {
   SHA-256      %v
 Compare the last line with what the server's operator tells you.
 `, base, printable(subject(cert)), printable(cert.Issuer.String()), cert.NotAfter.UTC().Format(time.DateOnly), seen)
-	answer, err := q.ask(ctx, "Trust it from now on? [y/N] ")
+	yes, err := q.yes(ctx, "Trust it from now on?")
 	if err != nil {
 		return "", err
 	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+	if !yes {
 		return "", fault.New(fault.Stranger, "%s is not trusted; nothing was sent to it", base)
 	}
 	return seen.String(), nil
+}
+
+// yes asks a question whose answer is no unless it is yes.
+func (q *dialogue) yes(ctx context.Context, question string) (bool, error) {
+	answer, err := q.ask(ctx, question+" [y/N] ")
+	a := strings.ToLower(strings.TrimSpace(answer))
+	return a == "y" || a == "yes", err
+}
+
+// agree shows what everybody is shown who logs in to this server, if there is
+// such a text, and returns an error unless the person agrees with it.
+func (q *dialogue) agree(ctx context.Context, c *client, yes bool) error {
+	text, err := c.preLogin(ctx)
+	if err != nil {
+		return fmt.Errorf("login: %w", err)
+	}
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	fmt.Fprintln(q.out, printableLines(strings.TrimRight(text, "\r\n")))
+	if yes {
+		return nil
+	}
+	if _, person := q.terminal(q.in); !person {
+		return fault.New(fault.Invalid, "whoever logs in to %s has to agree with the text above: add --yes if you do", c.base)
+	}
+	if yes, err = q.yes(ctx, "Do you agree?"); err == nil && !yes {
+		err = fault.New(fault.Denied, "you are not logged in to %s: you have not agreed", c.base)
+	}
+	return err
 }
 
 func subject(cert *x509.Certificate) string {
@@ -175,6 +226,30 @@ func subject(cert *x509.Certificate) string {
 	return cert.Subject.String()
 }
 
+// enter opens a session by what e says, or by what the person does, and returns
+// whose it is.
+func (q *dialogue) enter(ctx context.Context, c *client, e *entry) (user string, err error) {
+	if e.certificate != "" {
+		pair, err := tls.LoadX509KeyPair(e.certificate, cmp.Or(e.key, e.certificate))
+		if err != nil {
+			return "", fault.New(fault.Invalid, "--certificate: %w", err)
+		}
+		c.session, err = c.openByCertificate(ctx, pair)
+		if err != nil {
+			return "", fmt.Errorf("login: %w", err)
+		}
+		return pair.Leaf.Subject.String(), nil
+	}
+	user, password, err := q.credentials(ctx, e)
+	if err != nil {
+		return "", err
+	}
+	if c.session, err = c.openSession(ctx, user, password); err != nil {
+		return "", fmt.Errorf("login: %w", err)
+	}
+	return user, nil
+}
+
 func (q *dialogue) credentials(ctx context.Context, e *entry) (user, password string, err error) {
 	if e.passwordStdin {
 		password, err = q.line(ctx)
@@ -182,9 +257,6 @@ func (q *dialogue) credentials(ctx context.Context, e *entry) (user, password st
 			return "", "", fault.New(fault.Invalid, "no password on standard input: %w", err)
 		}
 		return e.user, password, nil
-	}
-	if _, person := q.terminal(q.in); !person {
-		return "", "", fault.New(fault.Invalid, "standard input is not a terminal: give --user, and the password with --password-stdin")
 	}
 	if user = e.user; user == "" {
 		if user, err = q.ask(ctx, "User: "); err != nil {

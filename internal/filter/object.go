@@ -13,6 +13,7 @@ import (
 
 // A Sensor is a sensor as it stands in a question.
 type Sensor struct {
+	ID         Number      `json:"id,omitempty"` // read only, and only by NameSensors
 	Hash       Number      `json:"hash"`
 	Name       string      `json:"name"`
 	SourceHash Number      `json:"source_hash,omitempty"` // of the template, if it has parameters

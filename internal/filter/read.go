@@ -96,8 +96,11 @@ func (r *reader) ref(where string, o Sensor) (question.Ref, error) {
 		return finished, nil
 	case !ok:
 		what := strconv.Quote(shorten(o.Name))
-		if o.Name == "" {
-			what = fmt.Sprintf("hash %d", max(o.SourceHash, o.Hash))
+		switch hash := max(o.SourceHash, o.Hash); {
+		case o.Name == "" && hash == 0 && o.ID != 0:
+			what = fmt.Sprintf("number %d", o.ID)
+		case o.Name == "":
+			what = fmt.Sprintf("hash %d", hash)
 		}
 		return question.Ref{}, fault.New(fault.NotFound, "%w", Missing{"Sensor", where, what})
 	case len(o.Parameters) > 0:
@@ -211,7 +214,7 @@ func (r *reader) selected(where string, s Select) (out question.Select, err erro
 
 // sameSensor makes sure that the filter of a select is about what that shows.
 func (r *reader) sameSensor(where string, f Filter, ref question.Ref) error {
-	if f.Sensor == nil || f.Sensor.Name == "" && f.Sensor.Hash == 0 && f.Sensor.SourceHash == 0 {
+	if f.Sensor == nil || f.Sensor.Name == "" && f.Sensor.Hash == 0 && f.Sensor.SourceHash == 0 && f.Sensor.ID == 0 {
 		return nil
 	}
 	named := reader{sensors: r.sensors} // deals no parameters

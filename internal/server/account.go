@@ -172,7 +172,9 @@ func (s *Server) repeat(ctx context.Context, q store.Question, now time.Time) (d
 	if err != nil {
 		return dispatch.Question{}, err
 	}
-	return s.letter(number, now, q.Expires.Sub(now), p, q.Plan), nil
+	letter := s.letter(number, now, q.Expires.Sub(now), p, q.Plan, s.Catalogue())
+	letter.Priority = q.Priority
+	return letter, nil
 }
 
 // closeCutOff closes a question with the answer that was kept when the server

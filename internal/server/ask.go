@@ -38,6 +38,12 @@ type Asking struct {
 	// Archive lets machines answer each for itself, though the asker sees them
 	// counted together.
 	Archive bool
+	// Priority is above others (1), or below (-1), where not all questions can be
+	// sent at once.
+	Priority int
+	// Preview is a script sensor that the question names and the catalogue has not:
+	// nobody else knows it. nil: there is none.
+	Preview *sensor.Sensor
 }
 
 const (
@@ -62,7 +68,11 @@ func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 	if a.Life < lifeMin || a.Life > wire.LifeMax {
 		return 0, fault.New(fault.Invalid, "a question lives between %v and %v, not %v", lifeMin, wire.LifeMax, a.Life)
 	}
-	p, err := plan.Compile(a.Question, s.Catalogue(), plan.Options{
+	catalogue, err := s.catalogueWith(a.Preview)
+	if err != nil {
+		return 0, err
+	}
+	p, err := plan.Compile(a.Question, catalogue, plan.Options{
 		ComputerID: a.ComputerID || a.Archive,
 		Definition: func(d sensor.Sensor) []byte { return d.Signed },
 		Groups:     a.Groups, Rights: a.Rights, Context: a.Context,
@@ -79,14 +89,34 @@ func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 	now := time.Now().Truncate(time.Millisecond)
 	id, err := s.store.CreateQuestion(ctx, store.Question{
 		Text: p.Text, UserID: a.UserID, Plan: encoded, ComputerID: a.ComputerID,
-		Issued: now, Expires: now.Add(a.Life), ContextGroup: a.ContextGroup, Scope: a.Scope,
+		Issued: now, Expires: now.Add(a.Life), ContextGroup: a.ContextGroup, Scope: a.Scope, Priority: a.Priority,
 	})
 	if err != nil {
 		return 0, err
 	}
-	q := s.letter(id, now, a.Life, p, encoded)
+	q := s.letter(id, now, a.Life, p, encoded, catalogue)
+	q.Priority = a.Priority
 	s.metrics.asked.Inc()
 	return id, s.do(ctx, func(h *hub) { h.ask(time.Now(), q, asked{id: id, issued: now}) })
+}
+
+// catalogueWith is the catalogue with a script sensor that is in it for one
+// question only; nil: with none.
+func (s *Server) catalogueWith(preview *sensor.Sensor) (*sensor.Catalogue, error) {
+	catalogue := s.Catalogue()
+	if preview == nil {
+		return catalogue, nil
+	}
+	d := *preview
+	if d.Native() {
+		return nil, fault.New(fault.Invalid, "sensor %q has no script", d.Name)
+	}
+	_, d.Signed = s.SignSensor(d)
+	catalogue, err := catalogue.Changed(nil, []sensor.Sensor{d})
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "%w", err)
+	}
+	return catalogue, nil
 }
 
 // sendable reports whether a plan fits in a message. It is asked before the
@@ -100,10 +130,10 @@ func sendable(encoded []byte) error {
 
 // letter signs a question for the clients under a number of its own. Its plan is
 // sendable.
-func (s *Server) letter(number uint64, now time.Time, life time.Duration, p plan.Plan, encoded []byte) dispatch.Question {
+func (s *Server) letter(number uint64, now time.Time, life time.Duration, p plan.Plan, encoded []byte, catalogue *sensor.Catalogue) dispatch.Question {
 	letter := wire.Letter{
 		Question: number, Issued: now, Life: life, Hold: holdNative, Limit: min(sensorLimit, life),
-		Key: s.keys.RowKey, Plan: encoded, Mode: p.Mode(s.Catalogue()),
+		Key: s.keys.RowKey, Plan: encoded, Mode: p.Mode(catalogue),
 	}
 	if slices.ContainsFunc(p.Sensors, func(u plan.Use) bool { return len(u.Definition) > 0 }) {
 		letter.Hold = holdScript

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"catenary/internal/answer"
 	"catenary/internal/fault"
 	"catenary/internal/plan"
 	"catenary/internal/question"
@@ -55,7 +57,7 @@ func TestQuestionTooLarge(t *testing.T) {
 func TestLargestQuestion(t *testing.T) {
 	s := startSite(t, t.TempDir())
 	encoded := make([]byte, planMax)
-	q := s.Server.letter(math.MaxUint64, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), wire.LifeMax, plan.Plan{}, encoded)
+	q := s.Server.letter(math.MaxUint64, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), wire.LifeMax, plan.Plan{}, encoded, s.Server.Catalogue())
 	if n := len(q.Sealed); sendable(encoded) != nil || n > wire.SealedMax || n < wire.SealedMax-256 {
 		t.Errorf("sealed, the largest plan has %d bytes; the limit is %d", n, wire.SealedMax)
 	}
@@ -66,6 +68,39 @@ func TestLargestQuestion(t *testing.T) {
 
 // TestAskerHangsUp: a question that is on record is asked, also if nobody waits
 // for its number any more.
+// TestAskPreview: a script that is in no catalogue is asked, signed, and leaves no
+// trace there.
+func TestAskPreview(t *testing.T) {
+	s := startSite(t, t.TempDir())
+	d := sensor.Sensor{
+		Name: "Preview of Who", MaxAge: time.Second, Mode: answer.Sealed, Columns: []sensor.Column{{Name: "Who", Type: value.String}},
+		Platforms: []sensor.Platform{sensor.Linux}, Scripts: []sensor.Script{{Platform: sensor.Linux, Language: sensor.UnixShell, Source: "who"}},
+	}
+	a := Asking{Question: question.Question{Selects: []question.Select{{Ref: question.Ref{Sensor: d.Name}}}}, Life: time.Minute, Preview: &d}
+	id, err := s.Ask(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := s.store.Question(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.Decode(rec.Plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, signed := s.SignSensor(d); len(p.Sensors) != 1 || !bytes.Equal(p.Sensors[0].Definition, signed) {
+		t.Errorf("asked %+v", p)
+	}
+	if _, known := s.Catalogue().ByName(d.Name); known {
+		t.Error("the sensor is in the catalogue")
+	}
+	d.Scripts = nil
+	if _, err := s.Ask(t.Context(), a); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("without a script: %v", err)
+	}
+}
+
 func TestAskerHangsUp(t *testing.T) {
 	s := startSite(t, t.TempDir())
 	q, err := question.Parse("Get Computer Name from all machines", s.Catalogue(), nil)

@@ -181,7 +181,7 @@ func TestApproval(t *testing.T) {
 		return err
 	}))
 	first := d.session
-	d.session = string(d.api.sessions.start(time.Now(), bob))
+	d.session = d.begun(time.Now(), bob)
 	d.ok(d.call("POST", "/api/v2/saved_action_approvals", `{"id":1,"approved_flag":1}`))
 	a := d.shown(fmt.Sprintf("actions/%d", id))
 	if a["status"] != actionOpen || a["approver"].(map[string]any)["name"] != "bob" {

@@ -27,6 +27,7 @@ import (
 	"catenary/internal/server/people"
 	"catenary/internal/server/rights"
 	"catenary/internal/server/shelf"
+	"catenary/internal/server/signin"
 	"catenary/internal/server/store"
 	"catenary/internal/server/tally"
 )
@@ -86,6 +87,12 @@ type Asking struct {
 	// Archive lets machines answer each for itself, so that the last answer of
 	// each can be kept, though the asker sees them counted together.
 	Archive bool
+	// Priority is above others (1), or below (-1), where not all questions can be
+	// sent at once.
+	Priority int
+	// Preview is a sensor that the question names and the catalogue has not; nil:
+	// there is none.
+	Preview *sensor.Sensor
 }
 
 // Options are what a Handler needs beside its engine and store, all of them.
@@ -107,6 +114,8 @@ type Options struct {
 	Exports string
 	// Certificates keeps the one with which the API is served.
 	Certificates *certificate.Folder
+	// Cards say whose client certificates let people in; nil: nobody's do.
+	Cards *signin.Cards
 	// Runtimes are how long sensors have run so far, by name; nil: nothing is
 	// known of that.
 	Runtimes func() map[string]plan.Runtime
@@ -154,6 +163,7 @@ type server struct {
 	pending      pending
 	hostname     string
 	certificates *certificate.Folder
+	cards        *signin.Cards
 	runtimes     func() map[string]plan.Runtime
 	people       *people.Book
 	rightsOf     func(store.User) rights.Rights
@@ -208,6 +218,7 @@ func newServer(e Engine, st *store.Store, opt Options) *server {
 		depot:        opt.Files,
 		hostname:     opt.Hostname,
 		certificates: opt.Certificates,
+		cards:        opt.Cards,
 		runtimes:     opt.Runtimes,
 		people:       people.Open(opt.Shelves),
 		log:          opt.Log,
@@ -236,7 +247,7 @@ func newServer(e Engine, st *store.Store, opt Options) *server {
 	if s.runtimes == nil {
 		s.runtimes = func() map[string]plan.Runtime { return nil }
 	}
-	s.sessions.life = s.sessionLife
+	s.sessions.rules = s.sessionRules
 	s.registry = opt.Metrics
 	s.metrics, s.figures = newFigures(opt.Metrics, s)
 	s.document = s.documented()

@@ -48,6 +48,7 @@ func (s *server) auditKinds() map[string]string {
 			out[path] = f.kind
 		}
 	}
+	out["saved_question_copies"] = copyKind
 	out["system_settings"] = "system_setting"
 	return out
 }

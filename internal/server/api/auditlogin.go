@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -14,6 +15,7 @@ const (
 	deedLogin  = "login"
 	deedLogout = "logout"
 	deedFailed = "login_failed"
+	deedEnded  = "session_ended" // to make room for another one of the same user
 )
 
 // auditLogin writes down that somebody has come, gone, or been turned away.
@@ -22,6 +24,15 @@ func (s *server) auditLogin(ctx context.Context, deed string, u store.User, addr
 		At: time.Now(), UserID: u.ID, PersonaID: u.Persona, UserName: u.Name, Address: addr.String(),
 		Type: deed, Kind: auditLogins, ObjectID: u.ID, ObjectName: u.Name, Details: why,
 	})
+}
+
+// auditEnded writes down that sessions of a user have made room for a new one.
+func (s *server) auditEnded(ctx context.Context, c call, u store.User, ended int) error {
+	if ended == 0 {
+		return nil
+	}
+	return s.auditLogin(ctx, deedEnded, u, s.caller(c.Request),
+		fmt.Sprintf("%d of %d sessions, unused for longest, made room", ended, s.sessionRules().perUser))
 }
 
 // auditToken writes down what was done to one of the caller's tokens.

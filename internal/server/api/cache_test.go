@@ -16,7 +16,7 @@ import (
 // keep has a list kept for somebody and returns how its pages are asked for.
 func (d *desk) keep(u store.User, path string) (again func() int) {
 	d.t.Helper()
-	session := string(d.api.sessions.start(time.Now(), u))
+	session := d.begun(time.Now(), u)
 	w := d.send("GET", "/api/v2/"+path, "", "session", session, optionsHeader, `{"cache_expiration":600}`)
 	list := data[[]map[string]any](d.t, w)
 	info := list[len(list)-1]
@@ -87,7 +87,7 @@ func TestKeptAnswersFollowRights(t *testing.T) {
 	bob := d.person("bob", "asks", "looks back")
 	id := d.ask("Get Computer Name from all machines")
 	d.fleet.say(id, func(r *tally.Result) { r.Rows = rows("a") })
-	session := string(d.api.sessions.start(time.Now(), bob))
+	session := d.begun(time.Now(), bob)
 	page := func(options string) resultSet {
 		t.Helper()
 		return d.setOf(d.send("GET", fmt.Sprint("/api/v2/result_data/question/", id), "", "session", session, optionsHeader, options))

@@ -93,7 +93,6 @@ func (s *stream) begin() error {
 		return fmt.Errorf("event stream: %w", err)
 	}
 	s.w.Header().Set("Content-Type", "text/event-stream")
-	s.w.Header().Set("Cache-Control", "no-store")
 	s.w.Header().Set("X-Accel-Buffering", "no") // or a proxy would collect events
 	s.w.WriteHeader(http.StatusOK)
 	return nil

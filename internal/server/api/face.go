@@ -37,6 +37,9 @@ type face struct {
 	remove func(ctx context.Context, c call, ch *shelf.Change, r *shelf.Record) error
 	// done is called when a change has happened; was or is may be nil.
 	done func(ctx context.Context, c call, was, is *shelf.Record)
+	// own returns what of a record the caller sees, if not everybody sees the
+	// same; nil: everybody does.
+	own func(c call) func(*shelf.Record) *shelf.Record
 	// derive adds to a copy of an object what is worked out for each look.
 	derive func(r *shelf.Record, o *object.Object)
 	// detail does so where one object is shown, and not a list.
@@ -199,6 +202,13 @@ func (s *server) listFace(f *face) handler {
 // listing are the records of a face that the caller may see.
 func (s *server) listing(f *face, c call) listing {
 	all := s.visible(f, c)
+	if f.own != nil {
+		own := f.own(c)
+		all = slices.Clone(all)
+		for i, r := range all {
+			all[i] = own(r)
+		}
+	}
 	l := listing{
 		n: len(all), info: f.verbs&listHasInfo != 0, has: f.objectShape().HasPath,
 		cell: func(i int, path string) string {
@@ -231,6 +241,9 @@ func (s *server) showFace(f *face) handler {
 		r, err := s.find(f, c)
 		if err != nil {
 			return err
+		}
+		if f.own != nil {
+			r = f.own(c)(r)
 		}
 		if f.detail == nil {
 			return s.sendText(w, s.text(f, r))

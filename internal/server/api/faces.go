@@ -29,7 +29,7 @@ func (s *server) faces() []*face {
 		{path: "computer_groups", kind: "group", shape: "computer_group", verbs: canAll, read: rights.ReadComputerGroup, write: rights.WriteComputerGroup,
 			shows: manual, prepare: s.prepareManualGroup, remove: s.removeGroup, done: s.book.changed},
 		{path: "saved_questions", kind: "saved_question", verbs: canAll | listHasInfo | goneSaysID, read: rights.ReadSavedQuestion, write: rights.WriteSavedQuestion, set: sets,
-			hides: hidesSaved, ready: s.readySaved, prepare: s.prepareSaved, remove: s.removeSaved, done: s.savedChanged},
+			hides: hidesSaved, own: s.ownSaved, ready: s.readySaved, prepare: s.prepareSaved, remove: s.removeSaved, done: s.savedChanged},
 
 		s.sensorFace(),
 		{path: "solutions", kind: "content_source", shape: "solution", verbs: canList | canShow, read: rights.ExportContent, write: rights.ImportContent, derive: s.deriveSolution},

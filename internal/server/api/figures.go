@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"catenary/internal/server/setting"
 )
 
 // figures are what the API counts of itself.
@@ -68,6 +70,15 @@ type consoleObject struct {
 
 func (s *server) consoleConfig(context.Context, call) (bare, error) {
 	return bare{consoleObject{s.version}}, nil
+}
+
+// A preLogin is what everybody is shown before he logs in.
+type preLogin struct {
+	Text string `json:"text"` // empty: nothing
+}
+
+func (s *server) preLogin(context.Context, call) (preLogin, error) {
+	return preLogin{s.setting(setting.PreLogin)}, nil
 }
 
 // info tells programs the version where they look for it.

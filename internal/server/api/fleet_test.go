@@ -98,14 +98,21 @@ func (f *fleet) Catalogue() *sensor.Catalogue {
 }
 
 func (f *fleet) Ask(ctx context.Context, a Asking) (uint64, error) {
-	p, err := plan.Compile(a.Question, f.Catalogue(), plan.Options{ComputerID: a.ComputerID || a.Archive, Groups: a.Groups, Rights: a.Rights, Context: a.Context})
+	catalogue := f.Catalogue()
+	if a.Preview != nil {
+		var err error
+		if catalogue, err = catalogue.Changed(nil, []sensor.Sensor{*a.Preview}); err != nil {
+			return 0, err
+		}
+	}
+	p, err := plan.Compile(a.Question, catalogue, plan.Options{Definition: func(d sensor.Sensor) []byte { return d.Append(nil) }, ComputerID: a.ComputerID || a.Archive, Groups: a.Groups, Rights: a.Rights, Context: a.Context})
 	if err != nil {
 		return 0, err
 	}
 	now := time.Now()
 	id, err := f.store.CreateQuestion(ctx, store.Question{
 		Text: p.Text, UserID: a.UserID, Plan: p.Append(nil), ComputerID: a.ComputerID, Issued: now, Expires: now.Add(a.Expire), Scope: a.Scope,
-		ContextGroup: a.ContextGroup,
+		ContextGroup: a.ContextGroup, Priority: a.Priority,
 	})
 	if err != nil {
 		return 0, err
@@ -296,7 +303,7 @@ func newDesk(t testing.TB) *desk {
 		Version: "1.2.3", Metrics: prometheus.NewRegistry(),
 		Log: slog.New(slog.NewTextHandler(&guarded{w: d.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
-	d.session = string(d.api.sessions.start(time.Now(), u))
+	d.session = d.begun(time.Now(), u)
 	return d
 }
 

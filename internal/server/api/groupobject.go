@@ -144,6 +144,7 @@ func (s *server) meantGroup(ch *shelf.Change, was *shelf.Record, o *object.Objec
 	if err := json.Unmarshal(parts.Store(), &in); err != nil {
 		return nil, fault.New(fault.Invalid, "InvalidGroupQueryText: %w", err)
 	}
+	filter.NameSensors(s.sensorName, nil, &in)
 	where, err := filter.ReadGroup(in, sensors, names)
 	if err != nil {
 		return nil, fmt.Errorf("InvalidGroupQueryText: %w", orMissingPart(err))
@@ -210,7 +211,7 @@ func (s *server) renameGroup(ch *shelf.Change, id int64, name string) error {
 			return err
 		}
 	}
-	for _, r := range ch.All("saved_question") {
+	for _, r := range slices.Concat(ch.All("saved_question"), ch.All(copyKind)) {
 		q, err := question.Parse(r.Object.Text("query_text"), sensors, names)
 		if err != nil || !slices.Contains(members(q.Where), id) {
 			continue

@@ -15,6 +15,7 @@ type groupTextAnswer struct {
 
 // buildGroupText writes what a group means in words.
 func (s *server) buildGroupText(_ context.Context, _ call, in filter.Group) (bare, error) {
+	filter.NameSensors(s.sensorName, nil, &in)
 	where, err := filter.ReadGroup(in, s.engine.Catalogue(), s.groups)
 	if err != nil {
 		return bare{}, orMissingPart(err)
@@ -30,7 +31,7 @@ type questionTextAnswer struct {
 // buildQuestionText writes what a question means in words, and its condition as
 // objects.
 func (s *server) buildQuestionText(_ context.Context, _ call, in questionRequest) (bare, error) {
-	q, err := in.question(s.engine.Catalogue(), s.groups)
+	q, err := s.named(in).question(s.engine.Catalogue(), s.groups)
 	if err != nil {
 		return bare{}, err
 	}

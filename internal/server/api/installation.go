@@ -323,7 +323,6 @@ const defaultPort = "17472"
 // sendFile answers with a file that a browser saves.
 func sendFile(w http.ResponseWriter, name string, content []byte) error {
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	return send(w, content)
 }

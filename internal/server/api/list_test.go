@@ -156,7 +156,7 @@ func TestCache(t *testing.T) {
 		must(t, err)
 		for range 3 { // each use renews it
 			time.Sleep(59 * time.Second)
-			d.session = string(d.api.sessions.start(time.Now(), ann))
+			d.session = d.begun(time.Now(), ann)
 			rest, _ = names(t, d.options("/api/v2/packages", next))
 			same(t, rest, []string{"Banana", "cherry"})
 		}
@@ -173,7 +173,7 @@ func TestCache(t *testing.T) {
 func (d *desk) refusedAs(t *testing.T, name, options, text string) {
 	t.Helper()
 	mine := d.session
-	d.session = string(d.api.sessions.start(time.Now(), d.person(name, people.Administrator)))
+	d.session = d.begun(time.Now(), d.person(name, people.Administrator))
 	d.refused(d.options("/api/v2/packages", options), 404, text)
 	d.session = mine
 }

@@ -59,7 +59,13 @@ func (s *server) sessionLogin(ctx context.Context, c call, in credentials) (sess
 	if u, err = s.admitted(ctx, u, who.addr); err != nil {
 		return sessionObject{}, err
 	}
-	return sessionObject{string(s.sessions.start(time.Now(), u))}, nil
+	return s.open(ctx, c, u)
+}
+
+// open begins a session of somebody who was let in.
+func (s *server) open(ctx context.Context, c call, u store.User) (sessionObject, error) {
+	str, ended := s.sessions.start(time.Now(), u)
+	return sessionObject{string(str)}, s.auditEnded(ctx, c, u, ended)
 }
 
 func (s *server) sessionValidate(ctx context.Context, c call, in sessionBody) (sessionObject, error) {
@@ -101,8 +107,12 @@ type userObject struct {
 	DeletedFlag  bool    `json:"deleted_flag"`
 }
 
-func toUser(u store.User) userObject {
-	return userObject{ID: u.ID, Name: u.Name, CreationTime: isoTime(u.Created), LastLogin: isoTime(u.LastLogin)}
+func (s *server) toUser(u store.User) userObject {
+	o := userObject{ID: u.ID, Name: u.Name, CreationTime: isoTime(u.Created), LastLogin: isoTime(u.LastLogin)}
+	if r := s.shelves.ByID("user", u.ID); r != nil { // else he is gone
+		o.DisplayName, o.Domain = r.Object.Text("display_name"), r.Object.Text("domain")
+	}
+	return o
 }
 
 // auth is the old login: everything in headers, and a session string as the
@@ -125,10 +135,12 @@ func (s *server) auth(ctx context.Context, c call) (plain, error) {
 	if err != nil {
 		return "", err
 	}
+	begin := s.sessions.start
 	if c.Header.Get("persistent") == "1" {
-		return plain(s.sessions.startLong(time.Now(), u)), nil
+		begin = s.sessions.startLong
 	}
-	return plain(s.sessions.start(time.Now(), u)), nil
+	str, ended := begin(time.Now(), u)
+	return plain(str), s.auditEnded(ctx, c, u, ended)
 }
 
 // authSession renews a session, or ends it (logout: 0) or all of its user's

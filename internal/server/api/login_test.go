@@ -281,8 +281,8 @@ func TestAuthLogout(t *testing.T) {
 func TestSessionsAreBounded(t *testing.T) {
 	s := newSessions()
 	now := time.Now()
-	first := s.start(now, store.User{ID: 1})
-	second := s.start(now, store.User{ID: 2})
+	first, _ := s.start(now, store.User{ID: 1})
+	second, _ := s.start(now, store.User{ID: 2})
 	for range sessionsMax - 2 {
 		s.start(now, store.User{ID: 3})
 	}

@@ -41,7 +41,7 @@ func FuzzMux(f *testing.F) {
 		r := httptest.NewRequestWithContext(t.Context(), rt.method, "/", strings.NewReader(body))
 		r.URL.Path = pathVariable.ReplaceAllLiteralString(rt.path, id)
 		r.URL.RawQuery, r.RemoteAddr = query, d.from
-		r.Header.Set("session", string(d.api.sessions.start(time.Now(), ann)))
+		r.Header.Set("session", d.begun(time.Now(), ann))
 		r.Header.Set(optionsHeader, options)
 		w := httptest.NewRecorder()
 		d.api.ServeHTTP(w, r)

@@ -229,5 +229,5 @@ func (s *server) finishPasskeyLogin(ctx context.Context, c call, in ceremonyEnd)
 	if u, err = s.admitted(ctx, u, s.caller(c.Request)); err != nil {
 		return sessionObject{}, err
 	}
-	return sessionObject{string(s.sessions.start(time.Now(), u))}, nil
+	return s.open(ctx, c, u)
 }

@@ -43,7 +43,7 @@ func TestPasskeySignIn(t *testing.T) {
 
 	bob := d.person("bob")
 	as := d.session
-	d.session = string(d.api.sessions.start(bob.Created, bob))
+	d.session = d.begun(bob.Created, bob)
 	of = data[ceremonyObject](t, d.call("POST", passkeyPath+"/register/begin", `{`+annSays+`}`))
 	d.session = as
 	same(t, status(d.call("POST", passkeyPath+"/register/finish", ceremonyAnswer(d, of, "x", a.Make(of.PublicKey)))), over) // bob's ceremony

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"catenary/internal/fault"
 	"catenary/internal/filter"
 	"catenary/internal/question"
 	"catenary/internal/server/rights"
@@ -33,6 +34,7 @@ func (s *server) parseQuestion(_ context.Context, c call, in textRequest) ([]fil
 
 func (s *server) createQuestion(ctx context.Context, c call, in questionRequest) (idObject, error) {
 	catalogue := s.engine.Catalogue()
+	in = s.named(in)
 	q, err := in.question(catalogue, s.groups)
 	if err != nil {
 		return idObject{}, err
@@ -48,9 +50,12 @@ func (s *server) createQuestion(ctx context.Context, c call, in questionRequest)
 	if err != nil {
 		return idObject{}, err
 	}
+	if in.Priority < -1 || in.Priority > 1 {
+		return idObject{}, fault.New(fault.Invalid, "priority is %d, not -1, 0 or 1", in.Priority)
+	}
 	id, err := s.engine.Ask(withUser(ctx, c.user), Asking{
 		Question: q, Expire: expire, ComputerID: q.ComputerID, UserID: c.user.ID,
-		Groups: s.groups, Rights: within(c.rights), Context: about, ContextGroup: in.contextID(s.groups), Scope: string(scopeOf(c.rights, 0)),
+		Groups: s.groups, Rights: within(c.rights), Context: about, ContextGroup: in.contextID(s.groups), Scope: string(scopeOf(c.rights, 0)), Priority: int(in.Priority),
 	})
 	return idObject{id}, err
 }
@@ -72,6 +77,7 @@ type questionObject struct {
 	ActionTrackingFlag    bool            `json:"action_tracking_flag"`
 	HiddenFlag            bool            `json:"hidden_flag"`
 	SkipLockFlag          bool            `json:"skip_lock_flag"`
+	Priority              int             `json:"priority"`
 	User                  nameRef         `json:"user"`
 	SavedQuestion         nameRef         `json:"saved_question"`
 	ContextGroup          nameRef         `json:"context_group"`
@@ -87,12 +93,12 @@ func (s *server) toQuestion(c call, q store.Question, users map[int64]string, no
 		ID: q.ID, QueryText: q.Text, Selects: []filter.Select{}, Expiration: isoTime(q.Expires),
 		ExpireSeconds: int64(q.Expires.Sub(q.Issued) / time.Second), IsExpired: !now.Before(q.Expires),
 		ForceComputerIDFlag: q.ComputerID, User: nameRef{q.UserID, users[q.UserID]}, ContextGroup: nameRef{ID: q.ContextGroup},
-		SavedQuestion: nameRef{ID: q.SavedQuestion},
+		SavedQuestion: nameRef{ID: s.savedOf(q)}, Priority: q.Priority,
 	}
 	if g, ok := groupByID(s.groups, q.ContextGroup); ok {
 		o.ContextGroup.Name = g.Name
 	}
-	if r, err := s.savedQuestion(c, q.SavedQuestion); err == nil { // else it is gone, or hidden
+	if r, err := s.savedQuestion(c, o.SavedQuestion.ID); err == nil { // else it is gone, or hidden
 		o.SavedQuestion.Name = r.Name
 	}
 	parsed, err := question.Parse(q.Text, catalogue, s.groups)
@@ -101,7 +107,34 @@ func (s *server) toQuestion(c call, q store.Question, users map[int64]string, no
 	}
 	objects := filter.Writer{Sensors: catalogue, Finished: true}.Question(parsed)
 	o.Selects, o.Group = objects.Selects, objects.Group
+	s.typeGroups(o.Group)
 	return o
+}
+
+// typeGroups says of the computer groups that an object names of which type they
+// are.
+func (s *server) typeGroups(g *filter.Group) {
+	if g == nil {
+		return
+	}
+	if r := s.shelves.ByID("group", int64(g.ID)); r != nil {
+		g.Type = filter.Number(r.Object.Int("type"))
+	}
+	for i := range g.SubGroups {
+		s.typeGroups(&g.SubGroups[i])
+	}
+}
+
+// savedOf is the number of the saved question that a question was asked for, also
+// in the words of a copy.
+func (s *server) savedOf(q store.Question) int64 {
+	if q.SavedQuestion >= 0 {
+		return q.SavedQuestion
+	}
+	if r := s.shelves.ByID(copyKind, -q.SavedQuestion); r != nil {
+		return r.Object.Ref("saved_question").ID
+	}
+	return 0 // dropped meanwhile
 }
 
 func (s *server) userNames(ctx context.Context) (map[int64]string, error) {

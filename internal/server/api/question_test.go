@@ -238,7 +238,7 @@ func TestShowAndListQuestions(t *testing.T) {
 			`"filter":{"operator":"Less","value":"","value_type":"String","not_flag":false,"all_values_flag":false,"ignore_case_flag":true,"max_age_seconds":0,"delimiter":"","delimiter_index":0,"substring_flag":false,"substring_start":0,"substring_length":0,"aggregation":"","all_times_flag":false,"utf8_flag":false}}],` +
 			`"group":{"id":0,"name":"","type":0,"text":" Is Linux equals True","and_flag":true,"not_flag":false,"filters":[{"sensor":{"hash":3554080383,"name":"Is Linux"},` +
 			`"operator":"Equal","value":"True","value_type":"String","not_flag":false,"all_values_flag":false,"ignore_case_flag":true,"max_age_seconds":0,"delimiter":"","delimiter_index":0,"substring_flag":false,"substring_start":0,"substring_length":0,"aggregation":"","all_times_flag":false,"utf8_flag":false}],"sub_groups":[]},` +
-			`"expiration":"2000-01-01T00:10:00Z","expire_seconds":600,"is_expired":false,"force_computer_id_flag":false,"action_tracking_flag":false,"hidden_flag":false,"skip_lock_flag":false,` +
+			`"expiration":"2000-01-01T00:10:00Z","expire_seconds":600,"is_expired":false,"force_computer_id_flag":false,"action_tracking_flag":false,"hidden_flag":false,"skip_lock_flag":false,"priority":0,` +
 			`"user":{"id":1,"name":"ann"},"saved_question":{"id":0},"context_group":{"id":0},"management_rights_group":{"id":0}}`
 		d.want(d.call("GET", "/api/v2/questions/1", ""), 200, `{"data":`+shown+`}`)
 		const info = `{"cache_id":0,"cache_row_count":%[1]d,"filtered_row_count":%[1]d,"page_row_count":%[2]d,"expiration":"2000-01-01T00:00:00Z","errors":[]}`
@@ -263,6 +263,43 @@ func TestShowAndListQuestions(t *testing.T) {
 		d.session = data[sessionObject](t, d.send("POST", whereToPost, goodLogin)).Session
 		same(t, data[questionObject](t, d.call("GET", "/api/v2/questions/1", "")).IsExpired, true)
 	})
+}
+
+// TestSensorsByNumber: programs may know nothing else of a sensor.
+func TestSensorsByNumber(t *testing.T) {
+	d := newDesk(t)
+	d.firstGroups()
+	number := func(name string) int64 { return d.api.shelves.ByName("sensor", name).ID }
+	system, linux := number("Operating System"), number("Is Linux")
+	const want = "Get Operating System contains x from all machines with Is Linux equals True"
+	selects := fmt.Sprintf(`"selects":[{"sensor":{"id":%d},"filter":{"sensor":{"id":%[1]d},"operator":"RegexMatch","value":".*x.*"}}],`+
+		`"group":{"sub_groups":[{"filters":[{"sensor":{"id":%d},"operator":"Equal","value":"True"}]}]}`, system, linux)
+	d.ok(d.call("POST", "/api/v2/questions", `{`+selects+`}`))
+	same(t, d.fleet.asked[0].Question.String(), want)
+	id := d.made("saved_questions", `{"name":"By number","question":{`+selects+`}}`)
+	same(t, d.shown(fmt.Sprintf("saved_questions/%d", id))["query_text"], any(want))
+	group := fmt.Sprintf(`{"name":"By number","filters":[{"sensor":{"id":%d},"operator":"Equal","value":"True"}]}`, linux)
+	same(t, d.shown(fmt.Sprintf("groups/%d", d.made("groups", group)))["text"], any(" Is Linux equals True"))
+	d.ok(d.call("POST", "/api/v2/questions", fmt.Sprintf(`{"selects":[{"sensor":{"id":%d,"name":"Is Linux"}}]}`, system)))
+	same(t, d.fleet.asked[1].Question.String(), "Get Is Linux from all machines") // a name is surer
+	for _, body := range []string{
+		`{"selects":[{"sensor":{"id":9999}}]}`,
+		fmt.Sprintf(`{"selects":[{"sensor":{"id":%d},"filter":{"sensor":{"id":9999},"operator":"Equal","value":"x"}}]}`, system),
+	} {
+		d.denies("POST", "questions", body, 404, "number 9999")
+	}
+}
+
+func TestPriority(t *testing.T) {
+	d := newDesk(t)
+	for _, priority := range []int{-1, 0, 1} {
+		w := d.call("POST", "/api/v2/questions", fmt.Sprintf(`{"query_text":"Get number of machines","priority":%d}`, priority))
+		same(t, data[questionObject](t, d.call("GET", fmt.Sprintf("/api/v2/questions/%d", data[idObject](t, w).ID), "")).Priority, priority)
+		same(t, d.fleet.asked[len(d.fleet.asked)-1].Priority, priority)
+	}
+	for _, priority := range []string{"2", "-2"} {
+		d.denies("POST", "questions", `{"query_text":"Get number of machines","priority":`+priority+`}`, 400, "priority is "+priority)
+	}
 }
 
 // A sensor that is no more leaves the text of old questions.

@@ -11,6 +11,7 @@ import (
 	"catenary/internal/question"
 	"catenary/internal/sensor"
 	"catenary/internal/server/rights"
+	"catenary/internal/server/sensors"
 )
 
 const (
@@ -30,20 +31,21 @@ type questionRequest struct {
 	ParameterValues     []filter.Text   `json:"parameter_values"`
 	ExpireSeconds       number          `json:"expire_seconds"` // 0: the default
 	ForceComputerIDFlag flag            `json:"force_computer_id_flag"`
+	Priority            number          `json:"priority"` // -1, 0 or 1
 }
 
 // question returns what the request asks.
-func (q questionRequest) question(sensors *sensor.Catalogue, groups question.Groups) (question.Question, error) {
+func (q questionRequest) question(catalogue *sensor.Catalogue, groups question.Groups) (question.Question, error) {
 	var out question.Question
 	var err error
 	switch {
 	case q.Selects != nil: // the text is not looked at then
 		out, err = filter.Read(filter.Question{
 			Selects: q.Selects, Group: q.Group, ParameterValues: q.ParameterValues, QuestionText: q.QuestionText,
-		}, sensors, groups)
+		}, catalogue, groups)
 		err = orMissingPart(err)
 	case strings.TrimSpace(q.QueryText) != "":
-		out, err = question.Parse(q.QueryText, sensors, groups)
+		out, err = question.Parse(q.QueryText, catalogue, groups)
 	default:
 		err = fault.New(fault.Invalid, "query_text or selects is needed")
 	}
@@ -51,13 +53,23 @@ func (q questionRequest) question(sensors *sensor.Catalogue, groups question.Gro
 	return out, err
 }
 
+// named is a request whose sensors have names, also those that it means by their
+// numbers.
+func (s *server) named(q questionRequest) questionRequest {
+	filter.NameSensors(s.sensorName, q.Selects, q.Group, q.ContextGroup)
+	return q
+}
+
+// sensorName is the name of the sensor with a number; "" if none has it.
+func (s *server) sensorName(id int64) string { return s.shelves.NameOf(sensors.Kind, id) }
+
 // context returns the condition of the group that the question is about; nil if
 // it is about all machines.
-func (q questionRequest) context(sensors *sensor.Catalogue, groups question.Groups) (question.Condition, error) {
+func (q questionRequest) context(catalogue *sensor.Catalogue, groups question.Groups) (question.Condition, error) {
 	if q.ContextGroup == nil {
 		return nil, nil
 	}
-	c, err := filter.ReadGroup(*q.ContextGroup, sensors, groups)
+	c, err := filter.ReadGroup(*q.ContextGroup, catalogue, groups)
 	if m, ok := errors.AsType[filter.Missing](err); ok && m.Where == "group" {
 		return nil, fmt.Errorf("%w (context_group)", missing("Group", "group"))
 	}

@@ -135,7 +135,6 @@ func sendJSON(w http.ResponseWriter, status int, v any) error {
 func beginJSON(w http.ResponseWriter, status int) {
 	// Exactly this: programs compare it as a whole.
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 }
 

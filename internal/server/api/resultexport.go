@@ -227,7 +227,6 @@ func (s *server) sendExport(w http.ResponseWriter, c call, x exported) error {
 	w.Header().Set("Content-Type", "application/gzip")
 	w.Header().Set("Content-Length", strconv.FormatInt(x.bytes, 10))
 	w.Header().Set("Content-Disposition", `attachment; filename="`+x.name+`.gz"`)
-	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 	if c.Method == http.MethodHead {
 		return nil

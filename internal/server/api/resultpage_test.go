@@ -264,8 +264,8 @@ func TestMergedResults(t *testing.T) {
 	}
 	out := data[resultSets](t, w)
 	same(t, len(out.ResultInfos), 2)
-	same(t, shown(out.ResultSets[0].Rows)[0][len(fmt.Sprint(out.ResultSets[0].Rows[0].ID)):], "/7: [[{7}] [{Linux}] [{"+resultset.Lacking+"}] [{"+resultset.Lacking+"}] [{1}]]")
-	same(t, words(out.ResultSets[0]), "7 8 9")
+	same(t, shown(out.ResultSets[0].Rows)[0][len(fmt.Sprint(out.ResultSets[0].Rows[0].ID)):], "/8: [[{AIX}] [{vi} {ed}] [{1} {2}] [{1}]]")
+	same(t, words(out.ResultSets[0]), "AIX Linux "+resultset.Lacking)
 	plain := d.ask("Get Operating System from all machines")
 	for path, want := range map[string]int{
 		fmt.Sprintf("question/%d/question/%d", a, plain): 400, fmt.Sprintf("question/%d", a): 400, fmt.Sprintf("question/%d/question", a): 400,

@@ -36,7 +36,7 @@ func (s *server) savedReading(ctx context.Context, c call, o resultOptions, id i
 	}
 	r.saved = savedReading{id: id, issueSeconds: saved.Object.Int("issue_seconds")}
 	if o.MostRecent {
-		of := store.SavedScope{SavedQuestion: id, Scope: string(scopeOf(c.rights, int64(o.ContextID)))}
+		of := store.SavedScope{SavedQuestion: saved.asked(), Scope: string(scopeOf(c.rights, int64(o.ContextID)))}
 		err = s.addRecent(ctx, &r, of, o)
 	}
 	return r, err
@@ -190,10 +190,11 @@ func (s *server) savedHistory(ctx context.Context, c call) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.savedQuestion(c, int64(id)); err != nil {
+	saved, err := s.savedQuestion(c, int64(id))
+	if err != nil {
 		return nil, err
 	}
-	list, total, err := s.store.Trend(ctx, store.SavedScope{SavedQuestion: int64(id), Scope: string(scopeOf(c.rights, int64(o.ContextID)))}, p.start, p.count)
+	list, total, err := s.store.Trend(ctx, store.SavedScope{SavedQuestion: saved.asked(), Scope: string(scopeOf(c.rights, int64(o.ContextID)))}, p.start, p.count)
 	if err != nil {
 		return nil, err
 	}

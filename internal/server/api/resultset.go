@@ -118,8 +118,9 @@ func (r reading) set() *resultset.Set {
 // that; ok is false if somebody has.
 func (r reading) distinct() (rows int, ok bool) {
 	rows = len(r.result.Rows.List)
-	if len(r.plan.Columns) == 0 {
-		return rows, true
+	ok = (r.record.ComputerID || !r.plan.ComputerID) && r.bounds == nil
+	if len(r.plan.Selects) == 0 { // nothing stands for those who have yet to answer
+		return rows, ok
 	}
 	if r.result.Pending > 0 {
 		rows++
@@ -127,7 +128,7 @@ func (r reading) distinct() (rows int, ok bool) {
 	if r.result.Rows.Cut != 0 {
 		rows++
 	}
-	return rows, (r.record.ComputerID || !r.plan.ComputerID) && r.bounds == nil
+	return rows, ok
 }
 
 func (r reading) counters() counters {
@@ -152,7 +153,7 @@ func (r reading) counters() counters {
 // machines is how many are behind all rows.
 func (r reading) machines() int {
 	n := r.result.Passed + len(r.saved.recent)
-	if len(r.plan.Columns) > 0 {
+	if len(r.plan.Selects) > 0 {
 		n += r.result.Pending
 	}
 	return n

@@ -42,7 +42,7 @@ func (d *desk) person(name string, roles ...string) store.User {
 
 // as calls with a session of somebody else.
 func (d *desk) as(u store.User, method, path, body string) *httptest.ResponseRecorder {
-	return d.send(method, path, body, "session", string(d.api.sessions.start(time.Now(), u)))
+	return d.send(method, path, body, "session", d.begun(time.Now(), u))
 }
 
 // role makes a role of privileges that count everywhere.
@@ -167,7 +167,7 @@ func TestRightsInSets(t *testing.T) {
 			d.role("reads sensors for "+f.path, false, rights.ReadSensor)
 		}
 		u := d.person("of "+f.path, "in 2: "+f.path, "reads sensors for "+f.path)
-		d.session = string(d.api.sessions.start(time.Now(), u))
+		d.session = d.begun(time.Now(), u)
 		list := d.call("GET", base, "").Body.String()
 		if strings.Contains(list, "theirs "+f.path) || !strings.Contains(list, "mine "+f.path) {
 			t.Errorf("%s: the list is %.300s", f.path, list)

@@ -207,4 +207,4 @@ func TestGroupsOfRights(t *testing.T) {
 	d.ok(d.as(editor, "PATCH", fmt.Sprint("/api/v2/groups/", plain), `{"text":" Computer Name starts with web"}`))
 }
 
-func (d *desk) sessionOf(u store.User) string { return string(d.api.sessions.start(time.Now(), u)) }
+func (d *desk) sessionOf(u store.User) string { return d.begun(time.Now(), u) }

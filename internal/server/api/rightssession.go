@@ -107,7 +107,8 @@ func (s *server) asPersona(ctx context.Context, c call, in reauthentication) (se
 	if err != nil {
 		return sessionObject{}, err
 	}
-	return sessionObject{string(s.sessions.start(time.Now(), u))}, nil
+	str, ended := s.sessions.goOn(time.Now(), secret(c.Header.Get("session")), u)
+	return sessionObject{string(str)}, s.auditEnded(ctx, c, u, ended)
 }
 
 // changeOwnPassword changes the password of the one who asks.

@@ -38,9 +38,10 @@ type route struct {
 func (s *server) routes() []route {
 	const v2 = "/api/v2/"
 	logIn := post(openMax, s.sessionLogin)
-	return slices.Concat(s.subnetRoutes(), s.findingRoutes(), s.resultRoutes(), s.sensingRoutes(), s.objectRoutes(), s.installationRoutes(), s.certificateRoutes(), s.laterRoutes(), s.rightsRoutes(), s.moveRoutes(), s.auditRoutes(), s.sensorRoutes(), s.savedRoutes(), s.fileRoutes(), s.contentRoutes(), s.historyRoutes(), s.actionRoutes(), s.pluginRoutes(), s.signatureRoutes(), s.factorRoutes(), s.connectorRoutes(), s.oidcRoutes(), s.samlRoutes(), s.passkeyRoutes(), s.scimRoutes(), s.scimServerRoutes(), []route{
+	return slices.Concat(s.subnetRoutes(), s.findingRoutes(), s.resultRoutes(), s.sensingRoutes(), s.objectRoutes(), s.installationRoutes(), s.certificateRoutes(), s.laterRoutes(), s.rightsRoutes(), s.moveRoutes(), s.auditRoutes(), s.sensorRoutes(), s.savedRoutes(), s.copyRoutes(), s.fileRoutes(), s.contentRoutes(), s.historyRoutes(), s.actionRoutes(), s.pluginRoutes(), s.signatureRoutes(), s.factorRoutes(), s.connectorRoutes(), s.oidcRoutes(), s.samlRoutes(), s.passkeyRoutes(), s.cardRoutes(), s.scimRoutes(), s.scimServerRoutes(), []route{
 		{"POST", v2 + "session/login", anyone, rights.None, logIn},
 		{"GET", v2 + "session/login", anyone, rights.None, logIn}, // with a body, as an old program does
+		{"GET", v2 + "session/pre_login_text", anyone, rights.None, get(s.preLogin)},
 		{"POST", v2 + "session/validate", anyone, rights.None, postSpared(openMax, s.sessionValidate)},
 		{"POST", v2 + "session/logout", anyone, rights.None, postSpared(openMax, s.sessionLogout)},
 		{"GET", v2 + "session/current", withSession, rights.None, get(s.sessionCurrent)},
@@ -121,7 +122,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.log.DebugContext(r.Context(), "request answered", "request", rec.Header().Get(requestHeader), "remote", r.RemoteAddr,
 			"route", rec.route, "status", rec.status, "took", time.Since(rec.begun))
 	}()
-	rec.Header().Set("X-Content-Type-Options", "nosniff")
+	guardBrowsers(rec.Header())
 	rec.Header().Set(requestHeader, requestID(r))
 	tidy, ok := tidyPath(r.URL)
 	if !ok {

@@ -16,6 +16,8 @@ import (
 var open = []string{
 	"POST /api/v2/session/login", "GET /api/v2/session/login", "POST /api/v2/session/validate", "POST /api/v2/session/logout",
 	"POST /auth", "GET /auth", "GET /config/console.json", "GET /openapi.json",
+	"GET /api/v2/session/pre_login_text",
+	"POST /api/v2/session/certificate", // it wants one of an authority that the operator has named
 
 	// They want a user's name and password, or a passkey.
 	"POST /api/v2/session/second_factor", "POST /api/v2/session/second_factor/confirm", "POST /api/v2/session/second_factor/recovery_codes",

@@ -76,7 +76,7 @@ func (s *server) prepareSaved(_ context.Context, c call, ch *shelf.Change, was *
 	} else {
 		o.Set("user", was.Object.Ref("user")) // it changes hands by a route of its own
 	}
-	q, err := meantQuestion(s.sensorsIn(ch), groupNames{ch}, was, o)
+	q, err := s.meantQuestion(s.sensorsIn(ch), groupNames{ch}, was, o)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (s *server) prepareSaved(_ context.Context, c call, ch *shelf.Change, was *
 // meantQuestion reads the question of a saved one. A text that has changed is
 // meant before objects, since who sends back a whole object with another text
 // sends the old objects, too; otherwise objects come before the text.
-func meantQuestion(sensors *sensor.Catalogue, groups question.Groups, was *shelf.Record, o *object.Object) (question.Question, error) {
+func (s *server) meantQuestion(sensors *sensor.Catalogue, groups question.Groups, was *shelf.Record, o *object.Object) (question.Question, error) {
 	text := o.Text("query_text")
 	var in savedMember
 	if raw := o.Raw("question"); len(raw) > 0 && (was == nil || text == "" || text == was.Object.Text("query_text")) {
@@ -102,7 +102,7 @@ func meantQuestion(sensors *sensor.Catalogue, groups question.Groups, was *shelf
 	if in.Selects == nil && (was == nil || in.QueryText == "") {
 		in.QueryText = cmp.Or(text, in.QueryText)
 	}
-	return in.question(sensors, groups)
+	return s.named(in.questionRequest).question(sensors, groups)
 }
 
 // saySaved writes a question into the object of a saved one.
@@ -128,6 +128,9 @@ func hidesSaved(c call, o *object.Object) bool {
 
 // removeSaved refuses to delete a saved question that others need.
 func (s *server) removeSaved(_ context.Context, _ call, ch *shelf.Change, r *shelf.Record) error {
+	if err := s.dropCopies(ch, "saved_question", r.ID); err != nil {
+		return err
+	}
 	return s.refuseUsed(ch, "SavedQuestion", "saved_question", r)
 }
 

@@ -95,7 +95,7 @@ func TestSavedQuestionsOfOthers(t *testing.T) {
 	}))
 	may := rights.Of([]rights.Role{{Grants: []rights.Grant{{Privilege: rights.ReadSavedQuestion}, {Privilege: rights.AskDynamicQuestion}}}}, []int64{3})
 	d.api.rightsOf = func(store.User) rights.Rights { return may }
-	d.session = string(d.api.sessions.start(time.Now(), bob))
+	d.session = d.begun(time.Now(), bob)
 	if list := d.list("/api/v2/saved_questions", true); len(list) != 1 || list[0]["name"] != "Public" {
 		t.Errorf("another sees %v", list)
 	}

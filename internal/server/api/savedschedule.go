@@ -161,6 +161,9 @@ func (s *server) readReissues(ctx context.Context) error {
 	}
 	for _, a := range list {
 		r := s.shelves.ByID("saved_question", a.SavedQuestion)
+		if a.SavedQuestion < 0 {
+			r = s.shelves.ByID(copyKind, -a.SavedQuestion)
+		}
 		if r == nil || r.Object.Text("query_text") != a.Text {
 			continue // deleted, or asks something else now
 		}
@@ -208,7 +211,7 @@ func (s *server) reissueOne(ctx context.Context, id int64) {
 	}
 	may, err := s.rightsOfOwner(ctx, r.Object.Ref("user").ID)
 	if err == nil {
-		_, err = s.askSaved(ctx, r, asker{r.Object.Ref("user").ID, may}, 0)
+		_, err = s.askSaved(ctx, version{Record: r}, asker{r.Object.Ref("user").ID, may}, 0)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.reissuer.failed(time.Now(), id)
@@ -242,7 +245,7 @@ func (c call) asker() asker { return asker{c.user.ID, c.rights} }
 
 // askSaved asks a saved question now; group says which machines it is about, 0:
 // all.
-func (s *server) askSaved(ctx context.Context, r *shelf.Record, who asker, group int64) (store.Reissue, error) {
+func (s *server) askSaved(ctx context.Context, r version, who asker, group int64) (store.Reissue, error) {
 	q, err := question.Parse(r.Object.Text("query_text"), s.engine.Catalogue(), s.groups)
 	if err != nil {
 		return store.Reissue{}, err
@@ -261,7 +264,7 @@ func (s *server) askSaved(ctx context.Context, r *shelf.Record, who asker, group
 	}
 	now := time.Now()
 	asked := store.Reissue{
-		Question: int64(id), SavedQuestion: r.ID, Scope: string(scopeOf(who.rights, group)), Asked: now,
+		Question: int64(id), SavedQuestion: r.asked(), Scope: string(scopeOf(who.rights, group)), Asked: now,
 		Text: r.Object.Text("query_text"), Expires: now.Add(a.Expire),
 	}
 	if err := s.store.KeepReissue(context.WithoutCancel(ctx), asked); err != nil {
@@ -274,8 +277,8 @@ func (s *server) askSaved(ctx context.Context, r *shelf.Record, who asker, group
 
 // amendRecent shows the number of a question at its saved question.
 func (s *server) amendRecent(a store.Reissue) {
-	if a.Scope != "" {
-		return // of some; everybody would see it
+	if a.Scope != "" || a.SavedQuestion < 0 {
+		return // of some, or for one; everybody would see it
 	}
 	s.shelves.Amend("saved_question", a.SavedQuestion, func(o *object.Object) {
 		if a.Question > o.Int("most_recent_question_id") {
@@ -294,16 +297,16 @@ func savedLife(o *object.Object) time.Duration {
 	return life
 }
 
-// savedQuestion finds a saved question that the caller may see.
-func (s *server) savedQuestion(c call, id int64) (*shelf.Record, error) {
+// savedQuestion finds a saved question that the caller may see, as he sees it.
+func (s *server) savedQuestion(c call, id int64) (version, error) {
 	r := s.shelves.ByID("saved_question", id)
 	if r == nil || hidesSaved(c, r.Object) {
-		return nil, missing("SavedQuestion", "saved question")
+		return version{}, missing("SavedQuestion", "saved question")
 	}
 	if p := rights.ReadSavedQuestion; !c.rights.May(p, r.Object.Ref("content_set").ID) {
-		return nil, insufficient(p)
+		return version{}, insufficient(p)
 	}
-	return r, nil
+	return s.versions(c)(r), nil
 }
 
 // questionOf returns the question whose answer is that of a saved question for
@@ -319,11 +322,14 @@ func (s *server) questionOf(ctx context.Context, c call, saved, group int64) (ui
 		return 0, missing("Group", "group")
 	}
 	now := time.Now()
-	if last, ok := s.reissuer.latest(r.ID, scopeOf(c.rights, group)); ok && !stale(r.Object, last, now) {
+	if last, ok := s.reissuer.latest(r.asked(), scopeOf(c.rights, group)); ok && !stale(r.Object, last, now) {
 		return uint64(last.Question), nil
 	}
 	if p := rights.AskDynamicQuestion; r.Object.Is("disabled_flag") && !c.rights.May(p, rights.Everywhere) {
 		return 0, fault.New(fault.Denied, "the saved question is disabled")
+	}
+	if err := s.allowVersion(c, r); err != nil {
+		return 0, err
 	}
 	asked, err := s.askSaved(ctx, r, c.asker(), group)
 	return uint64(asked.Question), err

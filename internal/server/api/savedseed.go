@@ -62,7 +62,7 @@ func (s *server) readySeeds(ctx context.Context, c call, o *object.Object) error
 	if err != nil || len(from) == 0 {
 		return err
 	}
-	q, err := meantQuestion(s.engine.Catalogue(), s.groups, nil, o)
+	q, err := s.meantQuestion(s.engine.Catalogue(), s.groups, nil, o)
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,6 @@ func (s *server) scim(f func(context.Context, scimCall) (scimReply, error)) hand
 			return err
 		}
 		w.Header().Set("Content-Type", "application/scim+json")
-		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(out.status)
 		return send(w, b)
 	}

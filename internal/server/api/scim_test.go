@@ -81,7 +81,7 @@ func TestSCIMUsers(t *testing.T) {
 	locked := func() int64 { return d.api.shelves.ByID("user", zoe.ID).Object.Int("locked_out") }
 	su, err := d.store.UserByID(t.Context(), zoe.ID)
 	must(t, err)
-	d.session = string(d.api.sessions.start(time.Now(), su))
+	d.session = d.begun(time.Now(), su)
 	for _, tt := range []struct {
 		patch string
 		lock  int64

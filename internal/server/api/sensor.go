@@ -31,7 +31,10 @@ func (s *server) sensorFace() *face {
 }
 
 func (s *server) sensorRoutes() []route {
-	return []route{{"GET", "/api/v2/sensors/by-hash/{hash}", withSession, rights.ReadSensor, handler(s.sensorByHash)}}
+	return []route{
+		{"GET", "/api/v2/sensors/by-hash/{hash}", withSession, rights.ReadSensor, handler(s.sensorByHash)},
+		{"POST", "/api/v2/preview_sensor", withSession, rights.WriteSensor, post(bodyMax, s.previewSensor)},
+	}
 }
 
 func (s *server) sensorByHash(w http.ResponseWriter, c call) error {

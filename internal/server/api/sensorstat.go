@@ -163,6 +163,7 @@ type sensorEstimate struct {
 // estimateQuestion says what a question will cost, without asking it.
 func (s *server) estimateQuestion(_ context.Context, _ call, in questionRequest) (estimate, error) {
 	catalogue := s.engine.Catalogue()
+	in = s.named(in)
 	q, err := in.question(catalogue, s.groups)
 	if err != nil {
 		return estimate{}, err

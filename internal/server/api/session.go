@@ -31,44 +31,130 @@ func randomHex() string {
 	return hex.EncodeToString(b)
 }
 
+// A session is somebody who is logged in, and since when.
+type session struct {
+	user  store.User
+	begun time.Time
+}
+
+// sessionRules are what is set of sessions.
+type sessionRules struct {
+	idle    time.Duration // how long one lives without a request
+	longest time.Duration // how long one lives at all
+	perUser int           // how many a user has at once
+}
+
 // sessions are who is logged in. Only hashes of the strings are kept, so that
 // a memory dump opens no door.
 type sessions struct {
-	life func() time.Duration // without a request, as it is set now
+	rules func() sessionRules // as they are set now
 
-	mu   sync.Mutex // guards the fields below
-	live recent[store.Hash, store.User]
-	long recent[store.Hash, store.User]
+	mu      sync.Mutex // guards the fields below
+	live    recent[store.Hash, session]
+	long    recent[store.Hash, session]
+	longest time.Duration
+	perUser int
 }
 
 func newSessions() *sessions {
 	return &sessions{
-		life: func() time.Duration { return sessionLife },
-		live: newRecent[store.Hash, store.User](sessionsMax, sessionLife),
-		long: newRecent[store.Hash, store.User](longMax, longLife),
+		rules: func() sessionRules { return sessionRules{sessionLife, longLife, sessionsMax} },
+		live:  newRecent[store.Hash, session](sessionsMax, sessionLife),
+		long:  newRecent[store.Hash, session](longMax, longLife),
 	}
 }
 
-// lock guards the fields; the life is what is set now, and not in the middle of
-// a deed.
-func (s *sessions) lock() {
-	life := s.life()
-	s.mu.Lock()
-	s.live.life = life
+// both are the sessions, and those that were asked to be persistent.
+func (s *sessions) both() []*recent[store.Hash, session] {
+	return []*recent[store.Hash, session]{&s.live, &s.long}
 }
 
-// start returns a new session of u.
-func (s *sessions) start(now time.Time, u store.User) secret { return s.begin(now, u, &s.live) }
+// lock guards the fields; the rules are what is set now, and not in the middle
+// of a deed.
+func (s *sessions) lock() {
+	now := s.rules()
+	s.mu.Lock()
+	s.live.life, s.longest, s.perUser = now.idle, now.longest, now.perUser
+}
+
+// start returns a new session of u. If he had as many as one may have, ended
+// is how many of them made room.
+func (s *sessions) start(now time.Time, u store.User) (str secret, ended int) {
+	return s.begin(now, session{u, now}, &s.live)
+}
 
 // startLong returns a new session of u that lives for a week without a request.
-func (s *sessions) startLong(now time.Time, u store.User) secret { return s.begin(now, u, &s.long) }
+func (s *sessions) startLong(now time.Time, u store.User) (str secret, ended int) {
+	return s.begin(now, session{u, now}, &s.long)
+}
 
-func (s *sessions) begin(now time.Time, u store.User, among *recent[store.Hash, store.User]) secret {
-	str := secret(fmt.Sprintf("1-%d-%s", u.ID, randomHex()))
+// goOn returns a new session of u that is as old as the session was: nobody gets
+// older than he may by turning into another.
+func (s *sessions) goOn(now time.Time, was secret, u store.User) (str secret, ended int) {
+	begun := now
+	h := store.HashOf(string(was))
+	s.lock()
+	for _, among := range s.both() {
+		if old, ok := among.get(now, h); ok {
+			begun = old.begun
+		}
+	}
+	s.mu.Unlock()
+	return s.begin(now, session{u, begun}, &s.live)
+}
+
+func (s *sessions) begin(now time.Time, one session, among *recent[store.Hash, session]) (str secret, ended int) {
+	str = secret(fmt.Sprintf("1-%d-%s", one.user.ID, randomHex()))
 	s.lock()
 	defer s.mu.Unlock()
-	among.set(now, store.HashOf(string(str)), u)
-	return str
+	s.clear(now)
+	for s.ofUser(one.user.ID) >= s.perUser {
+		s.endOldest(one.user.ID)
+		ended++
+	}
+	among.set(now, store.HashOf(string(str)), one)
+	return str, ended
+}
+
+// clear takes away what has lived long enough.
+func (s *sessions) clear(now time.Time) {
+	for _, among := range s.both() {
+		among.expire(now)
+		among.dropIf(func(one session) bool { return now.Sub(one.begun) >= s.longest })
+	}
+}
+
+// ofUser is how many sessions a user has.
+func (s *sessions) ofUser(user int64) (n int) {
+	for _, among := range s.both() {
+		for el := among.order.Front(); el != nil; el = el.Next() {
+			if el.Value.(*entry[store.Hash, session]).value.user.ID == user {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// endOldest ends that session of a user that was not used for longest.
+func (s *sessions) endOldest(user int64) {
+	var oldest *entry[store.Hash, session]
+	for _, among := range s.both() {
+		for el := among.order.Front(); el != nil; el = el.Next() {
+			e := el.Value.(*entry[store.Hash, session])
+			if e.value.user.ID != user {
+				continue
+			}
+			if oldest == nil || e.touched.Before(oldest.touched) {
+				oldest = e
+			}
+			break // the others of this list were used later
+		}
+	}
+	if oldest != nil {
+		s.live.drop(oldest.key)
+		s.long.drop(oldest.key)
+	}
 }
 
 // use returns whose session it is and lets it live on.
@@ -76,10 +162,15 @@ func (s *sessions) use(now time.Time, str secret) (store.User, bool) {
 	h := store.HashOf(string(str))
 	s.lock()
 	defer s.mu.Unlock()
-	for _, among := range []*recent[store.Hash, store.User]{&s.live, &s.long} {
-		if u, ok := among.get(now, h); ok {
-			among.set(now, h, u)
-			return u, true
+	for _, among := range s.both() {
+		one, ok := among.get(now, h)
+		switch {
+		case !ok:
+		case now.Sub(one.begun) >= s.longest:
+			among.drop(h)
+		default:
+			among.set(now, h, one)
+			return one.user, true
 		}
 	}
 	return store.User{}, false
@@ -97,15 +188,52 @@ func (s *sessions) end(str secret) {
 func (s *sessions) endAll(user int64) {
 	s.lock()
 	defer s.mu.Unlock()
-	s.live.dropIf(func(u store.User) bool { return u.ID == user })
-	s.long.dropIf(func(u store.User) bool { return u.ID == user })
+	for _, among := range s.both() {
+		among.dropIf(func(one session) bool { return one.user.ID == user })
+	}
+}
+
+// endOthers ends every session of a user but one.
+func (s *sessions) endOthers(user int64, but secret) {
+	h := store.HashOf(string(but))
+	s.lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	for _, among := range s.both() {
+		one, ok := among.get(now, h)
+		among.dropIf(func(other session) bool { return other.user.ID == user })
+		if ok {
+			among.set(now, h, one)
+		}
+	}
+}
+
+// countOf is how many sessions a user has.
+func (s *sessions) countOf(now time.Time, user int64) int {
+	s.lock()
+	defer s.mu.Unlock()
+	s.clear(now)
+	return s.ofUser(user)
+}
+
+// users is how many users have sessions.
+func (s *sessions) users(now time.Time) int {
+	s.lock()
+	defer s.mu.Unlock()
+	s.clear(now)
+	seen := map[int64]bool{}
+	for _, among := range s.both() {
+		for el := among.order.Front(); el != nil; el = el.Next() {
+			seen[el.Value.(*entry[store.Hash, session]).value.user.ID] = true
+		}
+	}
+	return len(seen)
 }
 
 // count is how many sessions live.
 func (s *sessions) count(now time.Time) int {
 	s.lock()
 	defer s.mu.Unlock()
-	s.live.expire(now)
-	s.long.expire(now)
+	s.clear(now)
 	return len(s.live.entries) + len(s.long.entries)
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"catenary/internal/server/setting"
 )
 
 // The settings that sign-in looks at. All of them are system settings, and what
@@ -20,8 +22,6 @@ const (
 	forwardedSetting = "authenticate_api_token_with_x_forwarded_for_ip"
 	// proxySetting lists the proxies that are believed.
 	proxySetting = "trusted_proxy_address_list"
-	// sessionSetting is how many seconds a session lives without a request.
-	sessionSetting = "session_expiration_seconds"
 	// secondFactorSetting is 1 if nobody logs in with a password alone.
 	secondFactorSetting = "second_factor_required"
 	// siteSetting is the URL at which people and identity providers reach this
@@ -29,21 +29,29 @@ const (
 	siteSetting = "public_url"
 )
 
-const sessionLifeMax = 24 * time.Hour // what may be set
-
 func (s *server) settingIsOn(name string) bool {
 	v := s.setting(name)
 	return v == "1" || v == "true"
 }
 
-// sessionLife is how long a session lives without a request. A value out of
+// boundedSetting is what holds of a setting that is a number. A value out of
 // bounds is as good as none: nobody locks everybody out by a slip.
-func (s *server) sessionLife() time.Duration {
-	n, err := strconv.Atoi(s.setting(sessionSetting))
-	if d := time.Duration(n) * time.Second; err == nil && d >= 10*time.Second && d <= sessionLifeMax {
-		return d
+func (s *server) boundedSetting(name string) int64 {
+	known, _ := setting.Find(name)
+	if n := s.settingNumber(name); n >= known.Min && n <= known.Max {
+		return n
 	}
-	return sessionLife
+	n, _ := strconv.ParseInt(known.Default, 10, 64) // a test of the table reads it
+	return n
+}
+
+// sessionRules are what is set of sessions.
+func (s *server) sessionRules() sessionRules {
+	return sessionRules{
+		idle:    time.Duration(s.boundedSetting(setting.SessionIdle)) * time.Second,
+		longest: time.Duration(s.boundedSetting(setting.SessionLongest)) * time.Second,
+		perUser: int(s.boundedSetting(setting.SessionsPerUser)),
+	}
 }
 
 // caller is the address from which a request really comes: that of its

@@ -151,7 +151,6 @@ func (s *server) sendAway(w http.ResponseWriter, c call, r *shelf.Record, begin 
 		Name: browserCookie, Value: browser, Path: "/auth/", MaxAge: int(waitingLife / time.Second),
 		HttpOnly: true, Secure: true, SameSite: http.SameSiteNoneMode,
 	})
-	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusFound)
 	return nil
@@ -192,12 +191,14 @@ func (s *server) letIn(w http.ResponseWriter, c call, r *shelf.Record, id signin
 	if err != nil {
 		return err
 	}
-	session := s.sessions.start(time.Now(), u)
-	if back == "" {
-		return reply(w, sessionObject{string(session)})
+	opened, err := s.open(c.Context(), c, u)
+	if err != nil {
+		return err
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Location", back+"#session="+string(session)) // a fragment: no server sees it, and no log
+	if back == "" {
+		return reply(w, opened)
+	}
+	w.Header().Set("Location", back+"#session="+opened.Session) // a fragment: no server sees it, and no log
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }

@@ -41,7 +41,7 @@ func (s *server) toToken(t store.Token, u store.User) tokenObject {
 	return tokenObject{
 		Persona: nameRef{t.Persona, s.shelves.NameOf("persona", t.Persona)},
 		ID:      t.ID, Name: t.Name, Notes: t.Notes, CreatedTime: isoTime(t.Created), Expiration: isoTime(t.Expires),
-		ExpireInDays: t.Days, LastUsedOn: isoTime(t.LastUsed), TrustedIPAddresses: t.Trusted, User: toUser(u),
+		ExpireInDays: t.Days, LastUsedOn: isoTime(t.LastUsed), TrustedIPAddresses: t.Trusted, User: s.toUser(u),
 	}
 }
 

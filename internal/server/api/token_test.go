@@ -29,6 +29,9 @@ func TestTokens(t *testing.T) {
 		d.want(d.call("GET", "/api/v2/api_tokens", ""), 200, `{"data":[`+shown+`]}`)
 		d.want(d.call("GET", "/api/v2/api_tokens/1", ""), 200, `{"data":`+shown+`}`)
 
+		d.ok(d.call("PATCH", "/api/v2/users/1", `{"display_name":"Ann A."}`))
+		same(t, data[tokenObject](t, d.call("GET", "/api/v2/api_tokens/1", "")).User.DisplayName, "Ann A.")
+
 		turned := data[tokenObject](t, d.send("PATCH", "/api/v2/api_tokens", fmt.Sprintf(`{"token_string":%q}`, str), "session", str))
 		same(t, turned.ID, int64(2))
 		same(t, []int{use(str), use(turned.TokenString)}, []int{401, 200})
@@ -62,7 +65,7 @@ func TestTokenOfAnother(t *testing.T) {
 	d := newDesk(t)
 	bob := d.person("bob")
 	str := data[tokenObject](t, d.call("POST", "/api/v2/api_tokens", `{}`)).TokenString
-	d.session = string(d.api.sessions.start(time.Now(), bob))
+	d.session = d.begun(time.Now(), bob)
 	d.want(d.call("GET", "/api/v2/api_tokens", ""), 200, `{"data":[]}`)
 	d.want(d.call("GET", "/api/v2/api_tokens/1", ""), 404, noToken)
 	d.want(d.call("DELETE", "/api/v2/api_tokens/1", ""), 404, noToken)

@@ -97,7 +97,7 @@ func TestTokensOfTheGone(t *testing.T) {
 	d.role("reads", false, rights.ReadPackage)
 	bob := d.person("bob", "reads")
 	session := d.session
-	d.session = string(d.api.sessions.start(time.Now(), bob))
+	d.session = d.begun(time.Now(), bob)
 	str := d.token(`{}`).TokenString
 	d.session = session
 	mine := d.token(`{}`)

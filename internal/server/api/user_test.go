@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"catenary/internal/server/object"
 	"catenary/internal/server/rights"
+	"catenary/internal/server/setting"
 )
 
 // logIn is the session string of who logs in with a password, or "".
@@ -121,7 +123,13 @@ func TestUsersRefuse(t *testing.T) {
 		{"PATCH", "users/1", `{"name":"bob"}`, 400, "UserAlreadyExists"},
 		{"POST", "users", `{}`, 400, "UserNameRequired"},
 		{"POST", "users", `{"name":"a\u0007"}`, 400, "InvalidUserName"},
-		{"POST", "users", `{"name":"x","password":""}`, 400, "a password has 1 to"},
+		{"POST", "users", `{"name":"a:b"}`, 400, "InvalidUserName: a user's name has no \":\""},
+		{"PATCH", "users/1", `{"name":"ann:"}`, 400, "InvalidUserName: a user's name has no \":\""},
+		{"POST", "users", `{"name":"x","password":""}`, 400, "PasswordTooShort: a password has at least 12 characters, not 0"},
+		{"POST", "users", `{"name":"x","password":"elevenchars"}`, 400, "PasswordTooShort: a password has at least 12 characters, not 11"},
+		{"POST", "users", `{"name":"x","password":"äöüäöüäöüäö"}`, 400, "PasswordTooShort: a password has at least 12 characters, not 11"},
+		{"PATCH", "users/2", `{"password":"elevenchars"}`, 400, "PasswordTooShort"},
+		{"POST", "users", `{"name":"x","password":"` + strings.Repeat("x", passwordMax+1) + `"}`, 400, "a password has 1 to 1024 bytes, not 1025"},
 		{"POST", "users", `{"name":"x","locked_out":7}`, 400, "locked_out"},
 		{"POST", "users", `{"name":"x","group_id":77}`, 400, "there is no group with number 77"},
 		{"POST", "users", `{"name":"x","content_set_roles":[{"name":"no such"}]}`, 400, `there is no role with the name "no such"`},
@@ -154,19 +162,34 @@ func TestOwnPassword(t *testing.T) {
 	change := func(body string) *httptest.ResponseRecorder {
 		return d.send("POST", "/api/v2/session/password", body, "session", one)
 	}
-	d.refuses(change(`{"password":"new one","old_password":"wrong"}`), 403, "old_password is not")
-	d.refuses(change(`{"password":"","old_password":"`+testPassword+`"}`), 400, "a password has")
+	d.refuses(change(`{"password":"a new password","old_password":"wrong"}`), 403, "old_password is not")
+	d.refuses(change(`{"password":"","old_password":"`+testPassword+`"}`), 400, "PasswordTooShort")
+	d.refuses(change(`{"password":"short","old_password":"`+testPassword+`"}`), 400, "PasswordTooShort: a password has at least 12 characters, not 5")
 	d.refuses(d.send("PATCH", fmt.Sprintf("/api/v2/users/%d", bob.ID), `{"password":"x"}`, "session", one), 403, "Write User")
-	d.ok(change(`{"password":"new one","old_password":"` + testPassword + `"}`))
+	d.ok(change(`{"password":"a new password","old_password":"` + testPassword + `"}`))
 	use := func(s string) int { return d.send("GET", "/api/v2/client_count", "", "session", s).Code }
 	same(t, []int{use(one), use(two)}, []int{200, 403})
-	if d.logIn("bob", "new one") == "" {
+	if d.logIn("bob", "a new password") == "" {
 		t.Error("the new password does not log in")
 	}
 	for range failuresMax {
 		change(`{"password":"x","old_password":"guess"}`)
 	}
-	d.refuses(change(`{"password":"x","old_password":"new one"}`), 403, "too many failed attempts")
+	d.refuses(change(`{"password":"x","old_password":"a new password"}`), 403, "too many failed attempts")
+}
+
+// How long passwords are is set; names and passwords from before stay good.
+func TestPasswordLength(t *testing.T) {
+	d := newDesk(t)
+	configure(d, setting.PasswordLength, 8)
+	d.ok(d.call("POST", "/api/v2/users", `{"name":"zoe","password":"eight ch"}`))
+	configure(d, setting.PasswordLength, 20)
+	d.refuses(d.call("POST", "/api/v2/users", `{"name":"x","password":"nineteen characters"}`), 400, "at least 20 characters, not 19")
+	if d.logIn("zoe", "eight ch") == "" {
+		t.Error("a password from before the rule is refused")
+	}
+	alter(d, "user", "zoe", func(o *object.Object) { o.Set("name", "urn:zoe") })
+	d.ok(d.call("PATCH", "/api/v2/users/by-name/urn:zoe", `{"name":"urn:zoe","display_name":"Zoe"}`))
 }
 
 func TestMetadata(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"catenary/internal/server/object"
 	"catenary/internal/server/people"
 	"catenary/internal/server/rights"
+	"catenary/internal/server/setting"
 	"catenary/internal/server/shelf"
 	"catenary/internal/server/store"
 )
@@ -29,8 +30,13 @@ func (s *server) userFace() *face {
 	}
 }
 
-// readyUser puts the hash in the place of a password: that takes long.
+// readyUser puts the hash in the place of a password: that takes long. What
+// people come by who log in with a password is checked here, and not in
+// prepareUser: providers have their own rules for theirs.
 func (s *server) readyUser(ctx context.Context, c call, was *shelf.Record, in *object.Object) error {
+	if name := in.Text("name"); strings.Contains(name, ":") && (was == nil || name != was.Name) {
+		return fault.New(fault.Invalid, `InvalidUserName: a user's name has no ":": HTTP Basic would take what follows for the password`)
+	}
 	password := in.Text("password")
 	if was != nil && in.Has("password") && was.ID == c.user.ID {
 		if err := s.samePerson(ctx, c, in.Text("old_password")); err != nil {
@@ -41,8 +47,9 @@ func (s *server) readyUser(ctx context.Context, c call, was *shelf.Record, in *o
 	if !in.Has("password") {
 		return nil
 	}
-	if password == "" { // nobody logs in with it
-		return fault.New(fault.Invalid, "a password has 1 to %d bytes, not 0", passwordMax)
+	least := s.boundedSetting(setting.PasswordLength)
+	if n := utf8.RuneCountInString(password); int64(n) < least {
+		return fault.New(fault.Invalid, "PasswordTooShort: a password has at least %d characters, not %d", least, n)
 	}
 	hash, err := s.passwords.hash(ctx, password)
 	if err != nil {
@@ -177,50 +184,10 @@ func (s *server) setPassword(ctx context.Context, c call, ch *shelf.Change, u *s
 // deleteUser takes a user away, within a change, with his sessions and tokens.
 func (s *server) deleteUser(ctx context.Context, _ call, ch *shelf.Change, r *shelf.Record) error {
 	ch.After(func() { s.sessions.endAll(r.ID) })
+	if err := s.dropCopies(ch, "user", r.ID); err != nil {
+		return err
+	}
 	return people.DeleteUser(ctx, ch, r)
-}
-
-// endOthers ends every session of a user but one.
-func (s *sessions) endOthers(user int64, but secret) {
-	h := store.HashOf(string(but))
-	s.lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	for _, among := range []*recent[store.Hash, store.User]{&s.live, &s.long} {
-		u, ok := among.get(now, h)
-		among.dropIf(func(u store.User) bool { return u.ID == user })
-		if ok {
-			among.set(now, h, u)
-		}
-	}
-}
-
-// countOf is how many sessions a user has.
-func (s *sessions) countOf(now time.Time, user int64) (n int) {
-	s.each(now, func(u store.User) {
-		if u.ID == user {
-			n++
-		}
-	})
-	return n
-}
-
-// users is how many users have sessions.
-func (s *sessions) users(now time.Time) int {
-	seen := map[int64]bool{}
-	s.each(now, func(u store.User) { seen[u.ID] = true })
-	return len(seen)
-}
-
-func (s *sessions) each(now time.Time, f func(store.User)) {
-	s.lock()
-	defer s.mu.Unlock()
-	for _, among := range []*recent[store.Hash, store.User]{&s.live, &s.long} {
-		among.expire(now)
-		for el := among.order.Front(); el != nil; el = el.Next() {
-			f(el.Value.(*entry[store.Hash, store.User]).value)
-		}
-	}
 }
 
 type newPassword struct {

@@ -212,6 +212,37 @@ func TestLead(t *testing.T) {
 	}
 }
 
+// TestPriority: if not all questions can be sent at once, those wait that matter
+// least, and of these the youngest.
+func TestPriority(t *testing.T) {
+	c := newCounter(t)
+	const n = wire.QuestionsMax + 2
+	for id := range uint64(n) {
+		q := Question{ID: id + 1, Sealed: []byte{byte(id + 1), byte((id + 1) >> 8)}, Issued: c.now, Expires: c.now.Add(time.Hour), Limit: time.Minute}
+		switch id + 1 {
+		case 5:
+			q.Priority = -1
+		case n:
+			q.Priority = 1
+		}
+		c.Ask(c.now, q)
+	}
+	news, _ := c.come(1, 1)
+	var got []uint64
+	for _, sealed := range news.Questions {
+		got = append(got, uint64(sealed[0])|uint64(sealed[1])<<8)
+	}
+	var want []uint64
+	for id := range uint64(n) {
+		if id+1 != 5 && id+1 != n-1 {
+			want = append(want, id+1)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("sent %v", got)
+	}
+}
+
 // TestWhoMaySay is the table of docs/protocol.md §2 for the server's links.
 func TestWhoMaySay(t *testing.T) {
 	c := newCounter(t)

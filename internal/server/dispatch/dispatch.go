@@ -9,6 +9,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -86,6 +87,9 @@ type Question struct {
 	Limit   time.Duration // how long a sensor may run
 	Mode    answer.Mode
 	Plan    [32]byte // hashed
+	// Priority says which questions come first where not all can be sent at once:
+	// those in which it is greater.
+	Priority int
 	// Awaited are the seats of clients that are believed to be there, although
 	// they have not registered since the server has started.
 	Awaited []roster.Seat
@@ -265,7 +269,8 @@ func (d *Desk) Lead(now time.Time, n Line, id endpoint.ID, role wire.Role, lan n
 }
 
 // unknown are the live questions that a client does not have, oldest first, as
-// many as fit.
+// many as fit: those with a higher priority rather than others, older ones rather
+// than younger.
 func (d *Desk) unknown(known []uint64, bytes int) []*question {
 	var all []*question
 	for id, q := range d.live {
@@ -273,12 +278,14 @@ func (d *Desk) unknown(known []uint64, bytes int) []*question {
 			all = append(all, q)
 		}
 	}
-	slices.SortFunc(all, func(a, b *question) int { return int(int64(a.ID - b.ID)) })
+	slices.SortFunc(all, func(a, b *question) int { return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.ID, b.ID)) })
 	for i, q := range all {
 		if bytes -= len(q.Sealed); bytes < 0 || i == wire.QuestionsMax {
-			return all[:i]
+			all = all[:i]
+			break
 		}
 	}
+	slices.SortFunc(all, func(a, b *question) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }
 

@@ -37,9 +37,9 @@ func TestBounded(t *testing.T) {
 		"no answers":  {planOf(false, 1), boundedBy(1), rowsOf("[no results]", "TSE-Error: x", "a", "b", "b"), false, []string{"b ×2", "TSE-Error: x ×1", "[no results] ×1", "[too many results] ×1"}},
 		"columns":     {planOf(false, 2), boundedBy(1), rowsOf("a|x", "a|y", "a|y"), false, []string{"a|y ×2", "[too many results]|[too many results] ×1"}},
 		"two sensors": {planOf(false, 1, 1), boundedBy(1, 0), rowsOf("a|1", "a|2", "b|1", "c|1"), false, []string{"[too many results]|1 ×2", "a|1 ×1", "a|2 ×1"}},
-		"lists":       {planOf(true, 1), boundedBy(2), rowsOf("7|a,b,c,d", "8|a,b", "9|c"), true, []string{"7|a,b,[too many results] ×1", "8|a,b ×1", "9|[too many results] ×1"}},
+		"lists":       {planOf(true, 1), boundedBy(2), rowsOf("7|a,b,c,d", "8|a,b", "9|c"), true, []string{"9|[too many results] ×1", "8|a,b ×1", "7|a,b,[too many results] ×1"}},
 		"collated":    {planOf(true, 1), boundedBy(1), rowsOf("7|a,b,c", "8|a", "9|c"), false, []string{"a ×2", "[too many results] ×2"}},
-		"of rows":     {planOf(true, 2), boundedBy(1), rowsOf("7|a,b|x,y", "8|a|x"), true, []string{"7|a,[too many results]|x,[too many results] ×1", "8|a|x ×1"}},
+		"of rows":     {planOf(true, 2), boundedBy(1), rowsOf("7|a,b|x,y", "8|a|x"), true, []string{"8|a|x ×1", "7|a,[too many results]|x,[too many results] ×1"}},
 	} {
 		s := New(Source{Plan: tt.plan, Rows: tt.rows, Bounds: tt.bounds, Computers: tt.shown})
 		v, err := s.Look(Query{}, goOn)

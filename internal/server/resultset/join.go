@@ -2,6 +2,7 @@ package resultset
 
 import (
 	"slices"
+	"strconv"
 
 	"catenary/internal/answer"
 	"catenary/internal/fault"
@@ -17,12 +18,8 @@ func Join(sets []*Set) (*Set, error) {
 		if !s.Computers {
 			return nil, fault.New(fault.Invalid, "ExpectedMergedResultData: question %d of %d was not asked with force_computer_id_flag, so that nobody knows which machine has said what", n+1, len(sets))
 		}
-		skip := 0
-		if n > 0 {
-			skip = 1 // there is one column of computer IDs
-		}
 		before := len(out.Columns)
-		out.Columns = append(out.Columns, s.Columns[skip:]...)
+		out.Columns = append(out.Columns, s.Columns...)
 		for _, r := range s.Rows {
 			if r.kind != said || r.CID == 0 {
 				continue
@@ -33,15 +30,12 @@ func Join(sets []*Set) (*Set, error) {
 					continue
 				}
 				order = append(order, r.CID)
-				if n > 0 {
-					cells = append(cells, r.Cells[0])
-				}
-				cells = append(cells, lacking(before-len(cells))...)
+				cells = lacking(before)
 			}
 			if len(cells) > before { // one more row of a machine that was counted twice
 				continue
 			}
-			byMachine[r.CID] = append(cells, r.Cells[skip:]...)
+			byMachine[r.CID] = append(cells, r.Cells...)
 		}
 		for _, id := range order {
 			if cells := byMachine[id]; len(cells) < len(out.Columns) {
@@ -51,7 +45,8 @@ func Join(sets []*Set) (*Set, error) {
 	}
 	for _, id := range order {
 		cells := byMachine[id]
-		out.Rows = append(out.Rows, Row{ID: uint32(hashOf(cells)), CID: id, Cells: cells, Count: 1, hash: hashOf(cells)})
+		hash := hashOf(append([]answer.Cell{{strconv.FormatUint(uint64(id), 10)}}, cells...))
+		out.Rows = append(out.Rows, Row{ID: uint32(hash), CID: id, Cells: cells, Count: 1, hash: hash})
 	}
 	out.sort()
 	return out, nil

@@ -119,23 +119,27 @@ func New(src Source) *Set {
 		rows = aged(rows, src.Ages)
 		s.aged = 1
 	}
-	if src.Plan.ComputerID && !src.Computers {
-		s.Columns = s.Columns[1:]
-		rows = collated(src.Plan, rows)
+	if src.Plan.ComputerID {
+		s.Columns = s.Columns[1:] // the number is that of a row, not one of its cells
+		if !src.Computers {
+			rows = collated(src.Plan, rows)
+		}
 	}
 	s.Rows = make([]Row, 0, len(rows.List)+2)
 	for _, r := range rows.List {
 		s.Rows = append(s.Rows, s.row(r))
 	}
-	some := len(src.Plan.Columns) > 0
+	some := len(s.Columns) > 0
 	if some && src.Pending > 0 {
 		s.Rows = append(s.Rows, Row{
 			ID: sensor.Hash(strings.Join(slices.Repeat([]string{Unavailable}, len(s.Columns)), "|")), Count: uint64(src.Pending),
 			Cells: s.cells(Unavailable), kind: pending,
 		})
 	}
-	if some && rows.Cut != 0 {
+	if rows.Cut != 0 {
 		s.Estimate = rows.Distinct()
+	}
+	if some && rows.Cut != 0 {
 		s.Rows = append(s.Rows, Row{ID: rowTooMany, Cells: s.cells(TooMany), kind: over})
 	}
 	s.sort()
@@ -182,12 +186,13 @@ func (r *Row) last() int {
 	return 0
 }
 
-// firstOrder puts the most frequent rows first, equal ones by their texts.
+// firstOrder puts the most frequent rows first, equal ones by their texts and
+// their machines.
 func firstOrder(a, b *Row) int {
 	if c := cmp.Or(cmp.Compare(a.last(), b.last()), cmp.Compare(b.Count, a.Count)); c != 0 {
 		return c
 	}
-	return cmp.Or(compareCells(a.Cells, b.Cells), cmp.Compare(a.hash, b.hash))
+	return cmp.Or(compareCells(a.Cells, b.Cells), cmp.Compare(a.CID, b.CID), cmp.Compare(a.hash, b.hash))
 }
 
 func compareCells(a, b []answer.Cell) int {
@@ -199,7 +204,7 @@ func (s *Set) row(r answer.Row) Row {
 	out := Row{Cells: r.Cells, Count: r.Count, hash: r.Hash, ID: uint32(r.Hash)}
 	switch {
 	case s.Computers:
-		out.CID = computerOf(r.Cells)
+		out.CID, out.Cells = computerOf(r.Cells), r.Cells[1:]
 	case len(s.plan.Selects) == 1 && only(r.Cells[:len(r.Cells)-s.aged], TooMany):
 		out.kind = rest
 	}
@@ -243,7 +248,8 @@ func only(cells []answer.Cell, text string) bool {
 	return true
 }
 
-// computerOf reads the machine's number from the first column; 0 if something
+// computerOf reads the machine's number from the first cell, as machines that
+// answer apart say it; 0 if something
 // else stands there, such as an error.
 func computerOf(cells []answer.Cell) uint32 {
 	if len(cells) == 0 || len(cells[0]) == 0 {

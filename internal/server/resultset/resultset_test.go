@@ -68,11 +68,15 @@ func rowsOf(texts ...string) answer.Rows {
 	return answer.RowsOf(answer.ServerLimits, list...)
 }
 
-// written writes the rows of a view as cells ×count.
+// written writes the rows of a view as cells ×count, behind the machine's number
+// if they stand for one.
 func written(v *View) (out []string) {
 	for i := range v.Len() {
 		r := v.Row(i)
 		var cells []string
+		if r.CID != 0 {
+			cells = append(cells, fmt.Sprint(r.CID))
+		}
 		for _, c := range r.Cells {
 			cells = append(cells, strings.Join(c, ","))
 		}
@@ -153,7 +157,8 @@ func TestTooManyApart(t *testing.T) {
 func TestCollated(t *testing.T) {
 	said := rowsOf("1|a,b", "2|b,c", "3|b", "4|[no results]")
 	same(t, written(looked(t, New(Source{Plan: planOf(true, 1), Rows: said}), Query{})), []string{"b ×3", "[no results] ×1", "a ×1", "c ×1"})
-	same(t, written(looked(t, New(Source{Plan: planOf(true, 1), Rows: said, Computers: true}), Query{Order: []int{1}})), []string{"1|a,b ×1", "2|b,c ×1", "3|b ×1", "4|[no results] ×1"})
+	same(t, written(looked(t, New(Source{Plan: planOf(true, 1), Rows: said, Computers: true}), Query{})), []string{"4|[no results] ×1", "1|a,b ×1", "3|b ×1", "2|b,c ×1"})
+	same(t, written(looked(t, New(Source{Plan: planOf(true), Rows: rowsOf("2", "1"), Computers: true, Pending: 3}), Query{})), []string{"1 ×1", "2 ×1"})
 	wide := rowsOf("1|a,b|x,y", "2|b|y")
 	same(t, written(looked(t, New(Source{Plan: planOf(true, 2), Rows: wide}), Query{})), []string{"b|y ×2", "a|x ×1"})
 	two := rowsOf("1|a,b|x", "2|a,b|x", "3|a|x")
@@ -227,14 +232,14 @@ func TestJoin(t *testing.T) {
 	b := New(Source{Plan: planOf(true, 2), Rows: twice, Computers: true})
 	s, err := Join([]*Set{a, b})
 	must(t, err)
-	same(t, written(looked(t, s, Query{Order: []int{1}})), []string{
-		"1|x|" + Lacking + "|" + Lacking + " ×1", "2|y|p|q ×1", "3|" + Lacking + "|r|s ×1",
+	same(t, written(looked(t, s, Query{})), []string{
+		"3|" + Lacking + "|r|s ×1", "1|x|" + Lacking + "|" + Lacking + " ×1", "2|y|p|q ×1",
 	})
 	var names []string
 	for _, c := range s.Columns {
 		names = append(names, c.Name)
 	}
-	same(t, strings.Join(names, " "), "Computer ID S0 C0 S0 C0 S0 C1")
+	same(t, strings.Join(names, " "), "S0 C0 S0 C0 S0 C1")
 	if _, err := Join([]*Set{a, New(Source{Plan: planOf(true, 1), Rows: rowsOf("1|x")})}); err == nil {
 		t.Error("rows that stand for no machine are joined")
 	}
@@ -273,7 +278,7 @@ func TestWhere(t *testing.T) {
 		{wide, "[too many results]|[too many results]", ""},
 		{two, "a,b|x", `Sensor 0 equals a and Sensor 0 equals b and Sensor 1 equals x`},
 		{two, "a,[too many results]|x", `Sensor 0 equals a and Sensor 1 equals x`},
-		{apart, "17|x", `Computer ID equals 17`},
+		{apart, "x", `Computer ID equals 17`},
 	} {
 		c, err := tt.set.Where([]Row{some(tt.set, tt.row)})
 		if (err == nil) != (tt.want != "") || err == nil && question.Text(c) != tt.want {

@@ -13,7 +13,7 @@ import (
 
 func TestFormats(t *testing.T) {
 	s := New(Source{Plan: planOf(true, 1, 1), Rows: rowsOf(`7|a,b|x=1`, `8|"q"|<&>`), Computers: true})
-	v := looked(t, s, Query{Order: []int{1}})
+	v := looked(t, s, Query{Order: []int{-1}})
 	w := Writing{Question: "Get A|B", Number: 5, Version: "1.2", Head: [][2]string{{"id", "5"}}, Leading: "begin\n", Trailing: "end\n"}
 	const none = "\n"
 	for _, tt := range []struct {
@@ -21,19 +21,19 @@ func TestFormats(t *testing.T) {
 		hide   bool
 		want   string
 	}{
-		{CSV, false, "begin\nComputer ID,S0 C0,S1 C0,Count\n7,\"a\nb\",x=1,1\n8,\"\"\"q\"\"\",<&>,1\nend\n"},
-		{FlatCSV, true, "begin\n7,a,x=1,1\n7,b,x=1,1\n8,\"\"\"q\"\"\",<&>,1\nend\n"},
+		{CSV, false, "begin\nS0 C0,S1 C0,Count\n\"a\nb\",x=1,1\n\"\"\"q\"\"\",<&>,1\nend\n"},
+		{FlatCSV, true, "begin\na,x=1,1\nb,x=1,1\n\"\"\"q\"\"\",<&>,1\nend\n"},
 		{CEF, false, "begin\n" +
-			`CEF:0|Catenary|Catenary|1.2|5|Get A\|B|1|Computer_ID=7 S0_C0=a S1_C0=x\=1 Count=1` + none +
-			`CEF:0|Catenary|Catenary|1.2|5|Get A\|B|1|Computer_ID=7 S0_C0=b S1_C0=x\=1 Count=1` + none +
-			`CEF:0|Catenary|Catenary|1.2|5|Get A\|B|1|Computer_ID=8 S0_C0="q" S1_C0=<&> Count=1` + "\nend\n"},
-		{JSON, false, "begin\n{\"columns\":[\"Computer ID\",\"S0 C0\",\"S1 C0\"]}\n" +
-			`{"id":ID1,"cid":7,"cells":[["7"],["a","b"],["x=1"]],"count":1}` + none +
-			`{"id":ID2,"cid":8,"cells":[["8"],["\"q\""],["<&>"]],"count":1}` + "\nend\n"},
-		{XML, false, "begin\n" + xml.Header + `<rss><rs><id>5</id><cs><c><wh>0</wh><dn>Computer ID</dn><rt>9</rt></c><c><wh>0</wh><dn>S0 C0</dn><rt>1</rt></c>` +
+			`CEF:0|Catenary|Catenary|1.2|5|Get A\|B|1|S0_C0=a S1_C0=x\=1 Count=1` + none +
+			`CEF:0|Catenary|Catenary|1.2|5|Get A\|B|1|S0_C0=b S1_C0=x\=1 Count=1` + none +
+			`CEF:0|Catenary|Catenary|1.2|5|Get A\|B|1|S0_C0="q" S1_C0=<&> Count=1` + "\nend\n"},
+		{JSON, false, "begin\n{\"columns\":[\"S0 C0\",\"S1 C0\"]}\n" +
+			`{"id":ID1,"cid":7,"cells":[["a","b"],["x=1"]],"count":1}` + none +
+			`{"id":ID2,"cid":8,"cells":[["\"q\""],["<&>"]],"count":1}` + "\nend\n"},
+		{XML, false, "begin\n" + xml.Header + `<rss><rs><id>5</id><cs><c><wh>0</wh><dn>S0 C0</dn><rt>1</rt></c>` +
 			`<c><wh>0</wh><dn>S1 C0</dn><rt>1</rt></c><c><wh>0</wh><dn>Count</dn><rt>3</rt></c></cs><rs>` +
-			`<r><id>ID1</id><cid>7</cid><c><v>7</v></c><c><v>a</v><v>b</v></c><c><v>x=1</v></c><c><v>1</v></c></r>` +
-			`<r><id>ID2</id><cid>8</cid><c><v>8</v></c><c><v>&#34;q&#34;</v></c><c><v>&lt;&amp;&gt;</v></c><c><v>1</v></c></r></rs></rs></rss>` + "\nend\n"},
+			`<r><id>ID1</id><cid>7</cid><c><v>a</v><v>b</v></c><c><v>x=1</v></c><c><v>1</v></c></r>` +
+			`<r><id>ID2</id><cid>8</cid><c><v>&#34;q&#34;</v></c><c><v>&lt;&amp;&gt;</v></c><c><v>1</v></c></r></rs></rs></rss>` + "\nend\n"},
 	} {
 		var b bytes.Buffer
 		w.Format, w.HideHeader = tt.format, tt.hide

@@ -135,10 +135,7 @@ func (q Query) hides(r *Row) bool {
 		return false
 	}
 	seen := false
-	for i, c := range r.Cells {
-		if i == 0 && r.CID != 0 {
-			continue // the machine's own number is no answer
-		}
+	for _, c := range r.Cells {
 		for _, text := range c {
 			switch {
 			case q.HideNoResults && text == NoResults, q.HideErrors && strings.HasPrefix(text, errorMark):

@@ -57,7 +57,7 @@ func (s *Set) whereRow(r Row) (question.Condition, error) {
 		return question.Test{Ref: question.Ref{Sensor: computerID}, Op: question.Equals, Value: strconv.FormatUint(uint64(r.CID), 10)}, nil
 	}
 	columns := s.plan.Columns
-	if s.plan.ComputerID { // counted together, so that it is not shown
+	if s.plan.ComputerID { // which is not shown
 		columns = columns[1:]
 	}
 	if len(s.plan.Selects) == 1 && s.whole() {

@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"catenary/internal/fault"
 	"catenary/internal/server/object"
@@ -35,8 +37,12 @@ type Setting struct {
 
 // All are the settings that this version acts on. Who adds one acts on it.
 var All = []Setting{
-	{Name: "session_expiration_seconds", Default: "300", Numeric: true, Min: 10, Max: 86_400,
+	{Name: SessionIdle, Default: "300", Numeric: true, Min: 10, Max: 86_400,
 		Meaning: "How long a session lives without a request, in seconds."},
+	{Name: SessionLongest, Default: "604800", Numeric: true, Min: 60, Max: 2_592_000,
+		Meaning: "How long a session lives at all, in seconds from the login on, also one that is used and one that was asked to be persistent."},
+	{Name: SessionsPerUser, Default: "100", Numeric: true, Min: 1, Max: 10_000,
+		Meaning: "How many sessions a user has at once; of more, the one that was unused for longest ends."},
 	{Name: "api_token_trusted_ip_address_list", Check: checkAddresses,
 		Meaning: "Addresses and networks, with commas, from which API tokens without a list of their own may be used; empty: from anywhere."},
 	{Name: "authenticate_api_token_with_x_forwarded_for_ip", Default: "0", Numeric: true, Max: 1,
@@ -45,6 +51,12 @@ var All = []Setting{
 		Meaning: "Addresses and networks, with commas, of the proxies whose word on the address of a caller is believed."},
 	{Name: "second_factor_required", Default: "0", Numeric: true, Max: 1,
 		Meaning: "1: nobody logs in with a password alone."},
+	{Name: PasswordLength, Default: "12", Numeric: true, Min: 8, Max: 64,
+		Meaning: "How many characters a new password of a user has at least."},
+	{Name: PreLogin, Check: checkShown,
+		Meaning: "A text, of 4096 bytes at most, that everybody is shown, and has to agree with, before he logs in; empty: none."},
+	{Name: CertificateName, Default: "upn", Check: checkCertificateName,
+		Meaning: "What of a client certificate is the name of its user: upn (the principal name), email or cn (the common name)."},
 	{Name: "public_url", Check: checkURL,
 		Meaning: "The URL at which people and identity providers reach this server: https://host[:port]."},
 	{Name: AuditDays, Default: "0", Numeric: true, Max: 36_500,
@@ -70,6 +82,23 @@ var All = []Setting{
 	{Name: LoadHigh, Default: "5000", Numeric: true, Max: 600_000,
 		Meaning: "From how many milliseconds on average it is said to be high."},
 }
+
+// PasswordLength is how many characters a new password has at least
+// (docs/signin.md says why twelve).
+const PasswordLength = "password_min_length"
+
+// CertificateName is which name of a client certificate is its user's.
+const CertificateName = "login_certificate_name"
+
+// PreLogin is what everybody is shown before he logs in.
+const PreLogin = "pre_login_text"
+
+// The settings of sessions (docs/signin.md).
+const (
+	SessionIdle     = "session_expiration_seconds"
+	SessionLongest  = "session_longest_seconds"
+	SessionsPerUser = "sessions_per_user"
+)
 
 // The settings of the quarantine of sensors (docs/operations.md).
 const (
@@ -268,6 +297,23 @@ func Addresses(list string) (nets []netip.Prefix, err error) {
 func checkAddresses(list string) error {
 	_, err := Addresses(list)
 	return err
+}
+
+func checkCertificateName(text string) error {
+	if text != "upn" && text != "email" && text != "cn" {
+		return fault.New(fault.Invalid, "the name of a user in a certificate is upn, email or cn, not %.40q", text)
+	}
+	return nil
+}
+
+// checkShown makes sure that a text can be shown as it is on a terminal.
+func checkShown(text string) error {
+	if i := strings.IndexFunc(text, func(r rune) bool {
+		return r == utf8.RuneError || unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r)
+	}); i >= 0 {
+		return fault.New(fault.Invalid, "byte %d of the text is, or begins, what cannot be shown: control characters but line ends and tabs", i+1)
+	}
+	return nil
 }
 
 func checkURL(text string) error {

@@ -17,6 +17,7 @@ var Kinds = []Kind{
 	{Name: "group", Noun: "Group", What: "group"},
 	{Name: "sensor", Noun: "Sensor", What: "sensor"},
 	{Name: "saved_question", Noun: "SavedQuestion", What: "saved question"},
+	{Name: "saved_question_copy", Noun: "SavedQuestionCopy", What: "copy of a saved question", Loose: true},
 	{Name: "dashboard", Noun: "Dashboard", What: "dashboard"},
 	{Name: "dashboard_group", Noun: "DashboardGroup", What: "category"},
 

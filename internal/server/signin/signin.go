@@ -1,6 +1,6 @@
 // Package signin speaks the protocols by which people prove who they are with
 // the help of somebody else: an LDAP directory, an OpenID Connect or a SAML
-// provider, a program that shows one-time codes, a passkey.
+// provider, a program that shows one-time codes, a passkey, a smart card.
 //
 // What it returns is what the other side has said, after every check that the
 // protocol knows. It has no users, no sessions and no routes: what a person may

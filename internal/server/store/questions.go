@@ -24,6 +24,7 @@ type Question struct {
 
 	ContextGroup int64  // of machines that it is about; 0: all
 	Scope        string // the machines that its asker could ask, in his own words; empty: all
+	Priority     int    // above others (1), or below (-1), where not all can be sent at once
 
 	// SavedQuestion is the number of the saved question that it was asked for; 0:
 	// of none. It is read only: KeepReissue writes it.
@@ -45,6 +46,7 @@ type questionRow struct {
 
 	ContextGroupID int64
 	Scope          string
+	Priority       int64
 
 	SavedQuestionID int64 `bun:",scanonly"` // of ofSaved
 }
@@ -56,7 +58,7 @@ func (r questionRow) question() Question {
 	return Question{
 		ID: uint64(r.ID), Text: r.Text, UserID: r.UserID, Plan: r.Plan, ComputerID: r.ComputerID != 0,
 		Issued: when(r.Issued), Expires: when(r.Expires), Closed: when(r.Closed),
-		ContextGroup: r.ContextGroupID, Scope: r.Scope, SavedQuestion: r.SavedQuestionID,
+		ContextGroup: r.ContextGroupID, Scope: r.Scope, Priority: int(r.Priority), SavedQuestion: r.SavedQuestionID,
 	}
 }
 
@@ -65,7 +67,7 @@ func (s *Store) CreateQuestion(ctx context.Context, q Question) (uint64, error) 
 	r := questionRow{
 		Text: legible(q.Text), UserID: q.UserID, Plan: solid(q.Plan), ComputerID: flagged(q.ComputerID),
 		Issued: micros(q.Issued), Expires: micros(q.Expires), Closed: micros(q.Closed),
-		ContextGroupID: q.ContextGroup, Scope: q.Scope,
+		ContextGroupID: q.ContextGroup, Scope: q.Scope, Priority: int64(q.Priority),
 	}
 	if _, err := s.write.NewInsert().Model(&r).Returning("id").Exec(ctx); err != nil {
 		return 0, failed(err, "question %q", q.Text)
