@@ -228,6 +228,7 @@ func (im *importing) read(ctx context.Context) error {
 				if name == "" {
 					return fault.New(fault.Invalid, "%s: %s is missing", where, t.Key)
 				}
+				o.Set(t.Key, name) // as it is kept, lest each import changes it
 				if err := byName(o); err != nil {
 					return err
 				}

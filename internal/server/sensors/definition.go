@@ -210,7 +210,7 @@ func Object(s sensor.Sensor) *object.Object {
 		queries = append(queries, q)
 	}
 	o.Set("queries", object.ListOf(queries))
-	if len(s.Columns) == 1 {
+	if len(s.Columns) == 1 && s.Columns[0].Name == s.Name {
 		o.Set("value_type", s.Columns[0].Type.String())
 		return o
 	}
