@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -99,7 +100,7 @@ func TestExport(t *testing.T) {
 	p := newPlace(t).at(f)
 	path := filepath.Join(t.TempDir(), "answer.csv")
 	out, errs, code := p.run("question", "export", "1", "--output", path)
-	if out != "" || errs != "Wrote "+itoa(len("question-1-0\n"+exportedText))+" bytes to "+path+".\n" || code != exitOK {
+	if out != "" || errs != "Wrote "+strconv.Itoa(len("question-1-0\n"+exportedText))+" bytes to "+path+".\n" || code != exitOK {
 		t.Errorf("%q %q, code %d", out, errs, code)
 	}
 	info, err := os.Stat(path)
@@ -145,11 +146,6 @@ func TestExport(t *testing.T) {
 	if out := p.says(t, "question", "export", "1"); strings.Contains(out, "\x1b") || !strings.Contains(out, `evil\x1b[2J,2`) {
 		t.Errorf("on a terminal: %q", out)
 	}
-}
-
-func itoa(n int) string {
-	b, _ := json.Marshal(n) // a number can be written
-	return string(b)
 }
 
 func TestSavedAnswers(t *testing.T) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -22,7 +23,7 @@ func (f *fleet) serveCertificates(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+requestPath, func(w http.ResponseWriter, r *http.Request) {
 		if in, ok := read[map[string]any](w, r); ok {
 			names, _ := in["names"].([]any) // none: what the server is called
-			reply(w, map[string]any{"pem": in["organization"].(string) + ":" + itoa(len(names)) + "\x1b\n"})
+			reply(w, map[string]any{"pem": in["organization"].(string) + ":" + strconv.Itoa(len(names)) + "\x1b\n"})
 		}
 	})
 	mux.HandleFunc("DELETE "+requestPath, func(w http.ResponseWriter, _ *http.Request) { reply(w, "deleted") })
