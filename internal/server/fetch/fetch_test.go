@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,7 @@ func newBench(t *testing.T, limits Limits, secure bool) *bench {
 	b.allowed = []string{`https?://127\.0\.0\.1:\d+/.*`}
 	b.Fetcher = New(Config{
 		Depot: d, Limits: limits, Roots: roots, Log: slog.New(slog.DiscardHandler),
-		Files:   func() []File { return locked(b, func() []File { return b.files }) },
+		Files:   func() []File { return locked(b, func() []File { return slices.Clone(b.files) }) },
 		Allowed: func() []string { return locked(b, func() []string { return b.allowed }) },
 		Fetched: func(_ context.Context, f File, h depot.Hash, size int64) error {
 			b.mu.Lock()

@@ -47,6 +47,9 @@ func failed(err error, format string, args ...any) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fault.New(fault.Unavailable, "%s: %w", what, err)
 	}
+	if errors.Is(err, sql.ErrTxDone) { // database/sql says so instead when the end of a context wins the race with a statement
+		return fault.New(fault.Unavailable, "%s: context canceled, or out of time: %w", what, err)
+	}
 	if e, ok := errors.AsType[*lite.Error](err); ok {
 		return failedSQLite(e.Code(), err, what)
 	}

@@ -161,6 +161,28 @@ func testChangeIsWhole(t *testing.T, e storetest.Engine) {
 }
 
 // TestChangesTakeTurns: what is found in a change stays true until it ends.
+// TestChangeOfAnEndedContext: a change whose caller has gone is Unavailable at
+// whatever statement, and has not happened.
+func TestChangeOfAnEndedContext(t *testing.T) { storetest.Each(t, testChangeOfAnEndedContext) }
+
+func testChangeOfAnEndedContext(t *testing.T, e storetest.Engine) {
+	s := open(t, e)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := s.Change(ctx, func(c *Change) error {
+		cancel()
+		for { // until database/sql has ended the transaction beside us
+			if _, err := c.Create(t.Context(), Object{Kind: "package", Body: []byte("{}")}); err != nil {
+				return err
+			}
+		}
+	})
+	wantKind(t, err, fault.Unavailable, "context canceled")
+	wantKind(t, s.Change(ctx, func(*Change) error { return nil }), fault.Unavailable, "context canceled")
+	all, err := s.Objects(t.Context())
+	must(t, err)
+	same(t, len(all), 0)
+}
+
 func TestChangesTakeTurns(t *testing.T) { storetest.Each(t, testChangesTakeTurns) }
 
 func testChangesTakeTurns(t *testing.T, e storetest.Engine) {
