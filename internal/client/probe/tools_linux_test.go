@@ -61,16 +61,23 @@ func set(texts []string) []string {
 	return slices.Sorted(maps.Keys(distinct))
 }
 
-// sameEventually compares two looks at a machine that does not stand still.
+// sameEventually compares a look of ours with the looks of a tool before and
+// after it, at a machine that does not stand still: what the tool saw both times
+// we see, and we see nothing that it saw neither time.
 func sameEventually(t *testing.T, what string, ours, theirs func() []string) {
 	t.Helper()
-	var a, b []string
+	var a, after []string
+	before := set(theirs())
 	for range attempts {
-		if a, b = set(ours()), set(theirs()); slices.Equal(a, b) {
+		a, after = set(ours()), set(theirs())
+		lacking := slices.ContainsFunc(after, func(s string) bool { return slices.Contains(before, s) && !slices.Contains(a, s) })
+		invented := slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(before, s) && !slices.Contains(after, s) })
+		if !lacking && !invented {
 			return
 		}
+		before = after
 	}
-	t.Errorf("%s: we say\n%q\nthe tool says\n%q", what, a, b)
+	t.Errorf("%s: we say\n%q\nthe tool says\n%q", what, a, after)
 }
 
 func TestTextsAreWhatToolsSay(t *testing.T) {
