@@ -63,6 +63,7 @@ const imports = `
 	! server/rights   :
 	! server/reissue  :
 	  server/depot    : fault
+	  server/diagnosis : fault
 	  server/certificate : keyfile fault
 	  server/fetch    : server/depot fault
 	! server/resultset : question plan sensor expr answer value fault
@@ -73,7 +74,7 @@ const imports = `
 	  server/people   : server/object server/rights server/shelf server/store fault
 	  server/signin   : fault
 	  server/signin/signintest :
-	  server/api      : content server/certificate server/setting server/sensors server/depot server/fetch server/reissue server/signin server/resultset server/object server/shelf server/rights server/people filter question plan sensor value expr answer boundary endpoint fault server/store server/tally
+	  server/api      : content server/certificate server/setting server/sensors server/depot server/diagnosis server/fetch server/reissue server/signin server/resultset server/object server/shelf server/rights server/people filter question plan sensor value expr answer boundary endpoint fault server/store server/tally
 	  server          : server/setting server/sensors server/resultset server/object server/shelf server/people server/dispatch server/roster server/tally server/store wire box link plan question sensor answer boundary seal trust endpoint keyfile fault
 
 	  sim  : node chain sweep wire answer boundary box endpoint seal server/dispatch server/roster server/tally

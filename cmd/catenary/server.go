@@ -19,12 +19,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"catenary/internal/cli"
 	"catenary/internal/demo"
 	"catenary/internal/fault"
 	"catenary/internal/server"
 	"catenary/internal/server/api"
 	"catenary/internal/server/certificate"
 	"catenary/internal/server/depot"
+	"catenary/internal/server/diagnosis"
 	"catenary/internal/server/people"
 	"catenary/internal/server/signin"
 	"catenary/internal/server/store"
@@ -74,6 +76,7 @@ catenary-init.dat, which lets clients in.`,
 	f.BoolVar(&o.lifeline, "until-stdin-closes", false, "end when standard input is closed")
 	f.Lookup("announce").Hidden, f.Lookup("until-stdin-closes").Hidden = true, true // for the demo
 	cmd.AddCommand(bundleCommand())
+	cmd.AddCommand(cli.ServerCommands()...)
 	return cmd
 }
 
@@ -166,11 +169,12 @@ func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener
 	if err != nil {
 		return err
 	}
-	files, err := depot.Open(filepath.Join(o.DataDir, "package-files"))
+	files, reports, err := openFolders(o.DataDir)
 	if err != nil {
 		return err
 	}
 	defer files.Close() // nothing is being written any more
+	defer reports.Close()
 	name, err := os.Hostname()
 	if err != nil {
 		return err
@@ -187,7 +191,7 @@ func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener
 	service := api.Handler(engine{s}, s.Store(), api.Options{
 		Version: o.Version, Log: log, Metrics: s.Metrics(), Shelves: s.Shelves(),
 		Runtimes: s.Runtimes, Exports: filepath.Join(o.DataDir, "exports"), Files: files, Sealer: s, Hostname: name, Certificates: certificates,
-		Cards: cards,
+		Cards: cards, Reports: reports,
 	})
 	web := api.NewServer(service, tlsConfig)
 	web.BaseContext = func(net.Listener) context.Context { return ctx }
@@ -228,6 +232,19 @@ func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener
 	return errors.Join(err, webErr, serviceErr)
 }
 
+// openFolders opens what the API keeps in the data folder.
+func openFolders(dir string) (*depot.Depot, *diagnosis.Folder, error) {
+	files, err := depot.Open(filepath.Join(dir, "package-files"))
+	if err != nil {
+		return nil, nil, err
+	}
+	reports, err := diagnosis.Open(filepath.Join(dir, "diagnostics"))
+	if err != nil {
+		return nil, nil, errors.Join(err, files.Close())
+	}
+	return files, reports, nil
+}
+
 // cards are whose client certificates let people in; nil: nobody's do, and nobody
 // is asked for one.
 func (o serverOptions) cards(c *tls.Config) (*signin.Cards, error) {
@@ -261,10 +278,16 @@ func apiHosts(url string) []string {
 type engine struct{ *server.Server }
 
 func (e engine) Ask(ctx context.Context, a api.Asking) (uint64, error) {
-	return e.Server.Ask(ctx, server.Asking{
+	return e.Server.Ask(ctx, askingOf(a))
+}
+
+// askingOf is an asking in the server's words.
+func askingOf(a api.Asking) server.Asking {
+	return server.Asking{
 		Question: a.Question, Life: a.Expire, ComputerID: a.ComputerID, UserID: a.UserID,
 		Groups: a.Groups, Rights: a.Rights, Context: a.Context, ContextGroup: a.ContextGroup, Scope: a.Scope, Archive: a.Archive, Priority: a.Priority, Preview: a.Preview,
-	})
+		Name: a.Name, Index: a.Index, Persona: a.Persona, InWords: a.InWords, Tracks: a.Tracks,
+	}
 }
 
 const (

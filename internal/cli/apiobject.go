@@ -65,22 +65,27 @@ func (o apiObject) has(name string) bool {
 	return ok
 }
 
-// cell is what stands at a path like "user.name".
-func (o apiObject) cell(path string) cell {
+// at is the value at a path like "user.name"; nil if there is none.
+func (o apiObject) at(path string) any {
 	dec := json.NewDecoder(bytes.NewReader(o.raw))
 	dec.UseNumber()
 	var at any
 	if dec.Decode(&at) != nil {
-		return cell{""}
+		return nil
 	}
 	for name := range strings.SplitSeq(path, ".") {
 		inner, ok := at.(map[string]any)
 		if !ok {
-			return cell{""}
+			return nil
 		}
 		at = inner[name]
 	}
-	if texts := cellOf(at); len(texts) > 0 {
+	return at
+}
+
+// cell is what stands at a path, for people.
+func (o apiObject) cell(path string) cell {
+	if texts := cellOf(o.at(path)); len(texts) > 0 {
 		return texts
 	}
 	return cell{""}

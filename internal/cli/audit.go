@@ -16,6 +16,7 @@ type auditEntry struct {
 	ID       int64  `json:"audit_row_id"`
 	At       string `json:"creation_time"`
 	User     string `json:"last_modified_by"`
+	UserID   int64  `json:"modifier_user_id"`
 	Address  string `json:"ip_address"`
 	Deed     string `json:"type_name"`
 	Kind     string `json:"object_type_name"`
@@ -90,6 +91,9 @@ first. Who has come, gone and been turned away is of the type authentication.
 func auditGrid(list []auditEntry) grid {
 	g := grid{columns: []column{{name: "Time"}, {name: "Who"}, {name: "From"}, {name: "Did"}, {name: "To"}, {name: "Number", right: true, number: true}, {name: "Details"}}}
 	for _, e := range list {
+		if e.User == "" && e.UserID == 0 && e.Kind != "authentication" {
+			e.User = serverItself
+		}
 		g.rows = append(g.rows, []cell{{e.At}, {e.User}, {e.Address}, {e.Deed}, {e.Object}, {strconv.FormatInt(e.ObjectID, 10)}, {e.Details}})
 	}
 	return g

@@ -69,8 +69,10 @@ var streamBackoff = append([]time.Duration{200 * time.Millisecond, 800 * time.Mi
 
 // Commands returns the operator's commands, ready to be added to a root
 // command.
-func Commands() []*cobra.Command {
-	d := &desk{
+func Commands() []*cobra.Command { return newDesk().commands() }
+
+func newDesk() *desk {
+	return &desk{
 		environ:   os.Environ,
 		configDir: os.UserConfigDir,
 		hostname:  os.Hostname,
@@ -81,7 +83,6 @@ func Commands() []*cobra.Command {
 		comeback:  comebackTime,
 		backoff:   streamBackoff,
 	}
-	return d.commands()
 }
 
 func (d *desk) commands() []*cobra.Command {

@@ -61,7 +61,7 @@ func TestHelp(t *testing.T) {
 			visit(child)
 		}
 	}
-	for _, cmd := range newRoot(Commands()).Commands() {
+	for _, cmd := range newRoot(append(Commands(), besides(ServerCommands()...))).Commands() {
 		visit(cmd)
 	}
 }

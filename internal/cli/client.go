@@ -184,7 +184,12 @@ func (c *client) refused(resp *http.Response) error {
 	if json.Unmarshal(body, &said) == nil && said.Text != "" { // else some proxy's page
 		text = printable(said.Text)
 	}
-	switch resp.StatusCode {
+	return c.refusal(resp.StatusCode, text)
+}
+
+// refusal is the error that a status and its text are.
+func (c *client) refusal(status int, text string) error {
+	switch status {
 	case http.StatusBadRequest:
 		return fault.New(fault.Invalid, "%s", text)
 	case http.StatusUnauthorized:

@@ -91,6 +91,22 @@ func TestEveryRequestBearsTheToken(t *testing.T) {
 	}
 }
 
+// TestStreamThatIsRefused: who may hear no more is told why, and does not try
+// again.
+func TestStreamThatIsRefused(t *testing.T) {
+	for status, kind := range map[int]fault.Kind{http.StatusUnauthorized: fault.Stranger, http.StatusForbidden: fault.Denied} {
+		asked := 0
+		c := clientOf(t, func(w http.ResponseWriter, _ *http.Request) {
+			asked++
+			fmt.Fprintf(w, "event: progress\ndata: {}\n\nevent: end\ndata: {\"reason\":\"refused\",\"status\":%d,\"text\":\"the rights are gone\"}\n\n", status)
+		})
+		_, err := newPlace(t).desk.await(t.Context(), c, 1, patience{percent: 99, quiet: defaultTimeout, timeout: defaultTimeout}, func(progress) {})
+		if err == nil || !strings.Contains(err.Error(), "the rights are gone") || fault.KindOf(err) != kind || asked != 1 {
+			t.Errorf("%d: %v, asked %d times", status, err, asked)
+		}
+	}
+}
+
 func TestStreamThatCannotBeRead(t *testing.T) {
 	tests := map[string]string{
 		"event: progress\ndata: nonsense\n\n": `an event "progress" that cannot be read`,

@@ -325,8 +325,10 @@ func (d *desk) contentList(f *flags) *cobra.Command {
 	}, func(cmd *cobra.Command, c *client, _ format) (grid, error) {
 		all, err := c.objects(cmd.Context(), "content_sources")
 		g := grid{columns: []column{{name: "Name"}, {name: "Version"}, {name: "Objects", right: true, number: true}, {name: "Applied"}, {name: "By"}, {name: "Description"}}}
+		users := &userNames{ctx: cmd.Context(), c: c}
 		for _, o := range all {
-			g.add(o.text("name"), o.text("version"), fmt.Sprint(len(o.cell("objects"))), o.text("applied_time"), o.text("applied_by.name"), o.text("description"))
+			by := strings.Join(users.cell(o, "applied_by"), "")
+			g.add(o.text("name"), o.text("version"), fmt.Sprint(len(o.cell("objects"))), o.text("applied_time"), by, o.text("description"))
 		}
 		return g, err
 	})

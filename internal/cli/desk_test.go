@@ -70,7 +70,7 @@ func (p *place) configFile() string { return filepath.Join(p.home, "catenary", "
 
 // run runs one command line as the main program would.
 func (p *place) run(args ...string) (stdout, stderr string, code int) {
-	root := newRoot(p.desk.commands())
+	root := newRoot(append(p.desk.commands(), besides(p.desk.diagnostics())))
 	var out, errs syncBuffer
 	in := p.piped
 	if p.typed != "" {
@@ -96,6 +96,14 @@ func (p *place) says(t *testing.T, args ...string) string {
 }
 
 // newRoot is the part of the main program that the commands rely on.
+// besides is the command that runs a server, with what stands below it.
+func besides(cmds ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: "server", Short: "Run a server", Example: "  catenary server"}
+	cmd.AddCommand(cmds...)
+	Group(cmd)
+	return cmd
+}
+
 func newRoot(cmds []*cobra.Command) *cobra.Command {
 	root := &cobra.Command{Use: "catenary", SilenceErrors: true, SilenceUsage: true}
 	root.AddCommand(cmds...)

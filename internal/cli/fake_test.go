@@ -113,7 +113,9 @@ func newFleet(t testing.TB) *fleet {
 	servePeople(mux)
 	f.serveSensing(mux)
 	f.serveAnswers(mux)
+	serveGroups(mux)
 	f.serveCertificates(mux)
+	f.serveDiagnostics(mux)
 	f.serveContent(mux)
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()

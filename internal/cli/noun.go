@@ -123,7 +123,7 @@ all fields.`,
 			if err != nil {
 				return err
 			}
-			return n.print(d, cmd, how, all, filter)
+			return n.print(d, cmd, how, all, filter, &userNames{ctx: cmd.Context(), c: c})
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -135,7 +135,7 @@ all fields.`,
 
 // print writes a list. A line of the table has what the columns say; JSON has
 // whole objects.
-func (n *noun) print(d *desk, cmd *cobra.Command, how format, all []apiObject, filter string) error {
+func (n *noun) print(d *desk, cmd *cobra.Command, how format, all []apiObject, filter string, users *userNames) error {
 	g := grid{columns: []column{{name: "ID", right: true, number: true}}}
 	for _, col := range n.columns {
 		g.columns = append(g.columns, column{name: col[0]})
@@ -144,7 +144,7 @@ func (n *noun) print(d *desk, cmd *cobra.Command, how format, all []apiObject, f
 	for _, o := range all {
 		row := []cell{{o.text("id")}}
 		for _, col := range n.columns {
-			row = append(row, o.cell(col[1]))
+			row = append(row, users.cell(o, col[1]))
 		}
 		if !shows(row, filter) {
 			continue
@@ -183,14 +183,14 @@ func (n *noun) show(d *desk, f *flags) *cobra.Command {
 		Example: n.call("show", n.quoted()) + "\n" + n.call("show", "--json 7"),
 		Args:    words(1, 1, "one name or number"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, o, err := n.reach(d, f, cmd, args[0])
+			c, o, err := n.reach(d, f, cmd, args[0])
 			if err != nil {
 				return err
 			}
 			if raw {
 				return printObject(cmd.OutOrStdout(), o.raw)
 			}
-			return d.printMembers(cmd, o)
+			return d.printMembers(cmd, o, &userNames{ctx: cmd.Context(), c: c})
 		},
 		ValidArgsFunction: n.complete(d, f),
 	}
@@ -200,14 +200,14 @@ func (n *noun) show(d *desk, f *flags) *cobra.Command {
 
 // printMembers writes what an object says of itself, a line for each member
 // that says something.
-func (d *desk) printMembers(cmd *cobra.Command, o apiObject) error {
+func (d *desk) printMembers(cmd *cobra.Command, o apiObject, users *userNames) error {
 	members, err := o.members()
 	if err != nil {
 		return err
 	}
 	var header, row []cell
 	for _, m := range members {
-		values := cellOf(m.value)
+		values := users.of(m.name, m.value)
 		if len(values) == 0 || len(values) == 1 && values[0] == "" {
 			continue
 		}

@@ -17,6 +17,13 @@ func (f *fleet) serveObjects(mux *http.ServeMux) {
 	for _, kind := range []string{"things", "gadgets"} {
 		f.serveKind(mux, kind)
 	}
+	mux.HandleFunc("GET /api/v2/users", func(w http.ResponseWriter, _ *http.Request) {
+		if f.objects["users"] == nil {
+			refuse(w, http.StatusForbidden, "RBACInsufficientPrivilege")
+			return
+		}
+		reply(w, f.objects["users"])
+	})
 }
 
 func (f *fleet) serveKind(mux *http.ServeMux, kind string) {

@@ -26,6 +26,7 @@ Catenary lets machines run them.`,
 meet a condition, or those of a list (manual groups: catenary api computer_groups).`,
 		sample: "Penguins", set: `--set name=Penguins --set 'text=Is Linux equals True'`, verbs: canAll,
 		columns: [][2]string{{"Name", "name"}, {"Machines", "text"}, {"Filter", "filter_flag"}, {"Management", "management_rights_flag"}, {"Content Set", "content_set"}},
+		more:    func(n *noun, d *desk, f *flags) []*cobra.Command { return []*cobra.Command{d.groupMembers(n, f)} },
 	},
 	{
 		name: "saved-question", what: "saved question", path: "saved_questions", short: "Look after the saved questions",

@@ -30,8 +30,20 @@ type questionObject struct {
 	ExpireSeconds int64  `json:"expire_seconds"`
 	Expired       bool   `json:"is_expired"`
 	User          struct {
+		ID   int64  `json:"id"`
 		Name string `json:"name"`
 	} `json:"user"`
+}
+
+// by is who has asked: a user who is gone has a number only.
+func (q questionObject) by() string {
+	switch {
+	case q.User.Name != "":
+		return q.User.Name
+	case q.User.ID != 0:
+		return strconv.FormatInt(q.User.ID, 10)
+	}
+	return serverItself
 }
 
 // asked is when the question was asked, as the API says moments.
@@ -47,8 +59,7 @@ func (q questionObject) asked() string {
 type accountObject struct {
 	State      string `json:"state"`
 	EndReason  string `json:"end_reason"`
-	Machines   int    `json:"machine_count"`
-	Answered   int    `json:"answered_count"`
+	Answered   *int   `json:"answered_count"` // nil: who sees some machines only is not told
 	Failed     int    `json:"failed_count"`
 	Stopped    int    `json:"stopped_count"`
 	Running    int    `json:"running_count"`
@@ -82,8 +93,12 @@ var outcomes = []struct{ name, meaning string }{
 }
 
 func (a accountObject) count(outcome string) int {
+	answered := 0
+	if a.Answered != nil {
+		answered = *a.Answered
+	}
 	return map[string]int{
-		"answered": a.Answered, "failed": a.Failed, "stopped": a.Stopped,
+		"answered": answered, "failed": a.Failed, "stopped": a.Stopped,
 		"running": a.Running, "not_reached": a.NotReached, "offline": a.Offline,
 	}[outcome]
 }
@@ -140,7 +155,7 @@ func questionGrid(list []questionObject, now time.Time, relative bool) grid {
 		if q.Expired {
 			state = "ended"
 		}
-		g.add(strconv.FormatUint(q.ID, 10), asked, q.User.Name, state, q.Text)
+		g.add(strconv.FormatUint(q.ID, 10), asked, q.by(), state, q.Text)
 	}
 	return g
 }
@@ -204,12 +219,19 @@ func (d *desk) showQuestion(cmd *cobra.Command, c *client, id uint64, limit int)
 	}
 	counts := grid{columns: []column{{name: "Machines", right: true, number: true}, {name: "What Became of the Question"}}}
 	for _, o := range outcomes {
-		if n := a.count(o.name); n > 0 || o.name == "answered" {
+		if n := a.count(o.name); n > 0 || o.name == "answered" && a.Answered != nil {
 			counts.add(strconv.Itoa(n), o.meaning)
 		}
 	}
-	if err := d.print(cmd, formatTable, counts); err != nil {
-		return err
+	if a.Answered == nil { // who sees some machines only
+		if _, err := io.WriteString(cmd.OutOrStdout(), "Named and counted are the machines that you see; who has answered is not named.\n\n"); err != nil {
+			return err
+		}
+	}
+	if len(counts.rows) > 0 {
+		if err := d.print(cmd, formatTable, counts); err != nil {
+			return err
+		}
 	}
 	if err := d.writeExceptions(cmd, a); err != nil {
 		return err
@@ -263,11 +285,7 @@ func writeRest(out io.Writer, a accountObject) error {
 func (d *desk) writeQuestion(out io.Writer, q questionObject, info progress, a accountObject) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Question %d: %s\n", q.ID, printable(q.Text))
-	by := ""
-	if q.User.Name != "" {
-		by = " by " + printable(q.User.Name)
-	}
-	fmt.Fprintf(&b, "  asked   %s%s\n", ago(q.asked(), d.now()), by)
+	fmt.Fprintf(&b, "  asked   %s by %s\n", ago(q.asked(), d.now()), printable(q.by()))
 	state := "ended " + ago(q.Expiration, d.now())
 	if expires, err := time.Parse(time.RFC3339, q.Expiration); a.State == "open" && err == nil {
 		left := strings.TrimSpace(humanize.RelTime(expires, d.now(), "", ""))

@@ -90,6 +90,23 @@ func inquiries(f *fleet) {
 	}
 }
 
+// TestQuestionShowOfSomeMachines: who sees some machines only is told that the
+// numbers are theirs, and nothing of how many have answered.
+func TestQuestionShowOfSomeMachines(t *testing.T) {
+	f := newFleet(t)
+	inquiries(f)
+	p := newPlace(t).at(f)
+	f.accounts["2"] = map[string]any{"state": "open", "failed_count": 2}
+	const note = "Named and counted are the machines that you see; who has answered is not named.\n"
+	if out := p.says(t, "question", "show", "2"); !strings.HasSuffix(out, "\n"+note+"\nMachines  What Became of the Question\n       2  a sensor failed\n") {
+		t.Errorf("%s", out)
+	}
+	f.accounts["2"] = map[string]any{"state": "open"}
+	if out := p.says(t, "question", "show", "2"); !strings.HasSuffix(out, "\n"+note+"\n") {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestQuestionShow(t *testing.T) {
 	f := newFleet(t)
 	inquiries(f)

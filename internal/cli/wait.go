@@ -243,8 +243,13 @@ func (c *client) listenOnce(ctx context.Context, question uint64, tell func(prog
 		case "end":
 			var end struct {
 				Reason string `json:"reason"`
+				Status int    `json:"status"`
+				Text   string `json:"text"`
 			}
 			err := e.decode(&end)
+			if err == nil && end.Reason == "refused" { // from now on
+				err = c.refusal(end.Status, printable(end.Text))
+			}
 			return closed{expired: end.Reason != "complete"}, err
 		}
 	}

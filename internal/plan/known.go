@@ -58,6 +58,9 @@ func (p Plan) Judge() (Judge, error) {
 // whatever else its sensors say. It asks for what is known of [Plan.WhereUses].
 func (j Judge) Within(known func(use int) Known) bool { return j.decide(known) == holds }
 
+// Outside reports whether the machine is not within the conditions for certain.
+func (j Judge) Outside(known func(use int) Known) bool { return j.decide(known) == fails }
+
 func (p Plan) judgement(c expr.Condition) (judgement, error) {
 	switch c := c.(type) {
 	case expr.And:

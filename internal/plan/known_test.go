@@ -71,7 +71,7 @@ func TestJudge(t *testing.T) {
 }
 
 // TestJudgeLaw: who knows everything decides as the machine does; who knows less
-// never says yes where the machine would say no.
+// never says yes where the machine would say no, nor no where it would say yes.
 func TestJudgeLaw(t *testing.T) {
 	texts := []string{"a", "b", "ab", "1", "[no results]", "TSE-Error: x", ""}
 	names := []string{"0:0", "0:1", "0", "1:0", "2:0"}
@@ -117,6 +117,9 @@ func TestJudgeLaw(t *testing.T) {
 		if got := j.Within(func(use int) Known { return Known{full[use], true} }); got != want {
 			t.Fatalf("who knows everything says %v, the machine %v", got, want)
 		}
+		if got := j.Outside(func(use int) Known { return Known{full[use], true} }); got == want {
+			t.Fatalf("who knows everything says that it is outside: %v; the machine that it is within: %v", got, want)
+		}
 		var some [3]Known
 		for use, rows := range full {
 			switch rapid.IntRange(0, 2).Draw(t, "knows") {
@@ -128,6 +131,9 @@ func TestJudgeLaw(t *testing.T) {
 		}
 		if j.Within(func(use int) Known { return some[use] }) && !want {
 			t.Fatalf("by %v it is within, and it is not", some)
+		}
+		if j.Outside(func(use int) Known { return some[use] }) && want {
+			t.Fatalf("by %v it is outside, and it is not", some)
 		}
 	})
 }

@@ -34,7 +34,8 @@ const (
 type asked struct {
 	id       uint64
 	issued   time.Time
-	repeated int // how often it has got a new number
+	repeated int   // how often it has got a new number
+	tracks   int64 // the group whose members it is to find out; 0: of none
 }
 
 // Account says what has become of a question on each machine, so far or in the
@@ -154,7 +155,7 @@ func (s *Server) takeUp(ctx context.Context, now time.Time) ([]again, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, again{asked{q.ID, q.Issued, repeated + 1}, letter, found})
+		list = append(list, again{asked{q.ID, q.Issued, repeated + 1, q.Tracks}, letter, found})
 	}
 	return list, nil
 }

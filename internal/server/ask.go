@@ -44,6 +44,16 @@ type Asking struct {
 	// Preview is a script sensor that the question names and the catalogue has not:
 	// nobody else knows it. nil: there is none.
 	Preview *sensor.Sensor
+	// Tracks is the number of the computer group whose machines the server asks for
+	// by itself; 0: somebody wants the answer.
+	Tracks int64
+	// Name and Index are what the asker calls the question, and the place that he
+	// gives it; Persona is as which he asks (0: as himself), and InWords reports
+	// whether he does so by a text. They are for the question's record only.
+	Name    string
+	Index   int64
+	Persona int64
+	InWords bool
 }
 
 const (
@@ -90,6 +100,8 @@ func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 	id, err := s.store.CreateQuestion(ctx, store.Question{
 		Text: p.Text, UserID: a.UserID, Plan: encoded, ComputerID: a.ComputerID,
 		Issued: now, Expires: now.Add(a.Life), ContextGroup: a.ContextGroup, Scope: a.Scope, Priority: a.Priority,
+		Name: a.Name, Index: a.Index, Persona: a.Persona, InWords: a.InWords,
+		Tracks: a.Tracks,
 	})
 	if err != nil {
 		return 0, err
@@ -97,7 +109,7 @@ func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
 	q := s.letter(id, now, a.Life, p, encoded, catalogue)
 	q.Priority = a.Priority
 	s.metrics.asked.Inc()
-	return id, s.do(ctx, func(h *hub) { h.ask(time.Now(), q, asked{id: id, issued: now}) })
+	return id, s.do(ctx, func(h *hub) { h.ask(time.Now(), q, asked{id: id, issued: now, tracks: a.Tracks}) })
 }
 
 // catalogueWith is the catalogue with a script sensor that is in it for one

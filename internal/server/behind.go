@@ -28,7 +28,8 @@ type closing struct {
 	at       time.Time
 	result   tally.Result
 	account  store.Account
-	open     bool // the answer is only kept: the question is asked again when the server is back
+	counted  map[uint32]bool // what it tells of the members of a group; nil: it is not for that
+	open     bool            // the answer is only kept: the question is asked again when the server is back
 }
 
 func (s *Server) closeQuestion(ctx context.Context, c closing) error {
@@ -61,7 +62,7 @@ func (s *Server) kept(ctx context.Context, id uint64) (r tally.Result, err error
 
 // closing is the end of a question on the desk.
 func (h *hub) closing(now time.Time, number uint64, q *live) closing {
-	return closing{question: q.id, number: number, at: now, result: h.count(number, q), account: h.account(number, q)}
+	return closing{question: q.id, number: number, at: now, result: h.count(number, q), account: h.account(number, q), counted: h.counted(number, q)}
 }
 
 // writeBehind hands over to the writer, unless others wait for it already: the

@@ -11,6 +11,17 @@ import (
 // free, in bytes.
 func (s *Server) Disk() (capacity, free uint64, err error) { return diskOf(s.cfg.DataDir) }
 
+// Queues are what waits for parts of the server, by their names: how much, and how
+// much at most.
+func (s *Server) Queues() map[string][2]int {
+	return map[string][2]int{
+		"calls_of_the_hub": {len(s.calls), cap(s.calls)},
+		"database_writes":  {len(s.written), cap(s.written)},
+		"enrolments":       {len(s.enrolments.queue), cap(s.enrolments.queue)},
+		"seats":            {len(s.seats.queue), cap(s.seats.queue)},
+	}
+}
+
 // PublicKey is what vouches for all that the installation signs, in PEM.
 func (s *Server) PublicKey() []byte {
 	der, err := x509.MarshalPKIXPublicKey(s.keys.Root)

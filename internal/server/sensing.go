@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"catenary/internal/endpoint"
 	"catenary/internal/fault"
 	"catenary/internal/plan"
 	"catenary/internal/seal"
@@ -195,15 +196,18 @@ func (s *Server) rulesFor(held uint64) []byte {
 }
 
 // Quarantine returns the sensors that some machines do not run, those of the
-// most machines first.
-func (s *Server) Quarantine(ctx context.Context) ([]store.Quarantined, error) {
+// most machines first: of the machines that sees reports; nil: of all.
+func (s *Server) Quarantine(ctx context.Context, sees func(endpoint.ID) bool) ([]store.Quarantined, error) {
 	found := map[uint32]*store.Quarantined{}
 	released := map[uint32]uint64{}
 	for _, r := range s.sensing.current().Released {
 		released[r.Sensor] = r.Number
 	}
 	if err := s.do(ctx, func(h *hub) {
-		for _, c := range h.clients {
+		for id, c := range h.clients {
+			if len(c.quarantined) == 0 || sees != nil && !sees(id) {
+				continue
+			}
 			for _, hash := range c.quarantined {
 				q := found[hash]
 				if q == nil {

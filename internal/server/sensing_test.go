@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"catenary/internal/answer"
+	"catenary/internal/endpoint"
 	"catenary/internal/plan"
 	"catenary/internal/question"
 	"catenary/internal/seal"
@@ -99,15 +100,19 @@ func TestQuarantineOnTheServer(t *testing.T) {
 			t.Error("rules that nobody has made are sent")
 		}
 		y.tells(func(m *wire.Register) { m.Quarantined = []uint32{hash} })
-		list, err := s.Quarantine(t.Context())
+		list, err := s.Quarantine(t.Context(), nil)
 		if err != nil || len(list) != 2 || list[0].Name != "Is Linux" || list[0].Machines != 2 || len(list[0].Some) != 2 || list[1].Name != "" || list[0].Releasing {
 			t.Fatalf("%+v, %v", list, err)
 		}
 		if err := s.ReleaseSensor(t.Context(), hash); err != nil {
 			t.Fatal(err)
 		}
-		if list, err := s.Quarantine(t.Context()); err != nil || !list[0].Releasing || list[1].Releasing {
+		if list, err := s.Quarantine(t.Context(), nil); err != nil || !list[0].Releasing || list[1].Releasing {
 			t.Errorf("%+v, %v", list, err)
+		}
+		only := func(id endpoint.ID) bool { return id == y.id }
+		if list, err := s.Quarantine(t.Context(), only); err != nil || len(list) != 1 || list[0].Machines != 1 || list[0].Some[0].Client != y.id {
+			t.Errorf("of one machine: %+v, %v", list, err)
 		}
 		rules = s.rulesIn(t, x.tells(held))
 		if !rules.Frees(hash, 0) || rules.Frees(7, 0) || rules.Overruns != sensor.DefaultRules.Overruns {
@@ -116,7 +121,7 @@ func TestQuarantineOnTheServer(t *testing.T) {
 		if r := x.tells(func(m *wire.Register) { m.Rules = rules.Number }); len(r.Rules) != 0 {
 			t.Error("the same rules are sent again")
 		}
-		if list, err := s.Quarantine(t.Context()); err != nil || len(list) != 1 || list[0].Machines != 1 {
+		if list, err := s.Quarantine(t.Context(), nil); err != nil || len(list) != 1 || list[0].Machines != 1 {
 			t.Errorf("%+v, %v", list, err)
 		}
 	})

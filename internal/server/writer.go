@@ -76,6 +76,9 @@ func (s *Server) finish(ctx context.Context, c closing) {
 	if !c.open {
 		s.learn(c.at, p, c.result)
 		s.insist(ctx, "what came of a saved question", func(ctx context.Context) error { return s.archive(ctx, kept, p) }, "question", c.question)
+		if c.counted != nil {
+			s.insist(ctx, "members of a group", func(ctx context.Context) error { return s.keepMembers(ctx, c) }, "question", c.question)
+		}
 	}
 	_ = s.do(ctx, func(h *hub) { h.isWritten(c.number) }) // a server that stops has no desk any more
 }

@@ -47,7 +47,7 @@ func (s *server) actionFaces() []*face {
 		{path: "actions", kind: "action", verbs: canList | canShow | canChange | listHasInfo, read: rights.ReadAction, write: rights.WriteAction,
 			setOf: s.packageSet, prepare: prepareAction, derive: s.deriveAction},
 		{path: "saved_actions", kind: "saved_action", verbs: canList | canShow | canChange | canRemove | listHasInfo | goneSaysID, read: rights.ReadAction, write: rights.WriteAction,
-			setOf: s.packageSet, prepare: s.prepareSavedAction, derive: deriveSavedAction},
+			setOf: s.packageSet, prepare: s.prepareSavedAction, remove: s.removeSavedAction, derive: deriveSavedAction},
 		{path: "action_groups", kind: "action_group", verbs: canAll, read: rights.ReadActionGroup, write: rights.WriteActionGroup,
 			prepare: prepareActionGroup, remove: s.removeActionGroup},
 		{path: "action_stops", kind: "action_stop", verbs: canShow, read: rights.ReadAction, write: rights.WriteAction},
@@ -219,8 +219,13 @@ func (s *server) prepareSavedAction(_ context.Context, c call, ch *shelf.Change,
 	if strings.TrimSpace(o.Text("name")) == "" {
 		o.Set("name", r.Name)
 	}
-	if err := s.targetAction(ch, o); err != nil {
+	if err := s.targetAction(c, ch, o); err != nil {
 		return err
+	}
+	if was != nil { // what is done elsewhere is not his to change
+		if err := s.allowTargets(ch, c.rights, was.Object); err != nil {
+			return err
+		}
 	}
 	if err := s.allowTargets(ch, c.rights, o); err != nil {
 		return err
@@ -237,6 +242,11 @@ func (s *server) prepareSavedAction(_ context.Context, c call, ch *shelf.Change,
 		o.Set("approver", nil)
 	}
 	return nil
+}
+
+// removeSavedAction keeps what is done on machines outside the caller's rights.
+func (s *server) removeSavedAction(_ context.Context, c call, ch *shelf.Change, r *shelf.Record) error {
+	return s.allowTargets(ch, c.rights, r.Object)
 }
 
 func noPackage() error {
@@ -262,7 +272,7 @@ func sameDeed(a, b *object.Object) bool {
 
 // targetAction finds the machines that are meant: a group that there is, or one
 // that is made of what the action says.
-func (s *server) targetAction(ch *shelf.Change, o *object.Object) error {
+func (s *server) targetAction(c call, ch *shelf.Change, o *object.Object) error {
 	ref, err := ch.Find("action_group", cmpRef(o.Ref("action_group"), o))
 	if err != nil {
 		return object.In("action_group", err)
@@ -277,6 +287,9 @@ func (s *server) targetAction(ch *shelf.Change, o *object.Object) error {
 		target.Set("id", id)
 	}
 	g, err := s.adHocGroup(ch, target)
+	if err == nil && g != nil && ch.Before("group", g.ID) == nil {
+		err = s.allowCondition(c, ch, nil, g.Object)
+	}
 	if err != nil {
 		return err
 	}

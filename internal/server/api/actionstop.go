@@ -103,6 +103,9 @@ func (s *server) stopAction(w http.ResponseWriter, c call) error {
 	var is *shelf.Record
 	err = s.shelves.Change(c.Context(), c.author(), func(ch *shelf.Change) error {
 		r, err := s.action(c, ch, rights.WriteAction, in.Ref("action").ID)
+		if err == nil {
+			err = s.allowTargets(ch, c.rights, r.Object)
+		}
 		if err != nil {
 			return err
 		}

@@ -23,6 +23,7 @@ import (
 	"catenary/internal/sensor"
 	"catenary/internal/server/certificate"
 	"catenary/internal/server/depot"
+	"catenary/internal/server/diagnosis"
 	"catenary/internal/server/fetch"
 	"catenary/internal/server/people"
 	"catenary/internal/server/rights"
@@ -93,6 +94,16 @@ type Asking struct {
 	// Preview is a sensor that the question names and the catalogue has not; nil:
 	// there is none.
 	Preview *sensor.Sensor
+	// Tracks is the number of the computer group whose machines the server asks for
+	// by itself; 0: somebody wants the answer.
+	Tracks int64
+	// Name and Index are what the asker calls the question, and the place that he
+	// gives it; Persona is as which he asks (0: as himself), and InWords reports
+	// whether he does so by a text. They are for the question's record only.
+	Name    string
+	Index   int64
+	Persona int64
+	InWords bool
 }
 
 // Options are what a Handler needs beside its engine and store, all of them.
@@ -112,6 +123,8 @@ type Options struct {
 	// Exports is a folder of the handler's own for exported answers; empty: nothing
 	// can be exported.
 	Exports string
+	// Reports is where diagnostics are kept; nil: they are not.
+	Reports *diagnosis.Folder
 	// Certificates keeps the one with which the API is served.
 	Certificates *certificate.Folder
 	// Cards say whose client certificates let people in; nil: nobody's do.
@@ -183,6 +196,9 @@ type server struct {
 	reload       reload
 	results      *keptSets
 	exports      *exports
+	reports      *diagnosis.Folder
+	began        time.Time
+	openings     *openings
 	passwords    passwords
 	outside      chan struct{} // one place per question to a directory or an identity provider
 	directories  *directories
@@ -231,6 +247,9 @@ func newServer(e Engine, st *store.Store, opt Options) *server {
 		limits:       newLimits(),
 		results:      newKeptSets(),
 		exports:      openExports(opt.Exports),
+		reports:      opt.Reports,
+		began:        time.Now(),
+		openings:     newOpenings(),
 		passwords:    newPasswords(),
 		outside:      make(chan struct{}, outsideMax),
 		providers:    newProviders(),
@@ -247,7 +266,11 @@ func newServer(e Engine, st *store.Store, opt Options) *server {
 	if s.runtimes == nil {
 		s.runtimes = func() map[string]plan.Runtime { return nil }
 	}
-	s.sessions.rules = s.sessionRules
+	s.sessions.rules, s.sessions.gone = s.sessionRules, s.openings.look
+	anybody := func() { s.openings.look(0) }
+	s.tokens.gone = anybody
+	opt.Shelves.Watch(anybody, rightsDepend...)
+	opt.Shelves.Watch(s.reissuer.woken, "group")
 	s.registry = opt.Metrics
 	s.metrics, s.figures = newFigures(opt.Metrics, s)
 	s.document = s.documented()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"catenary/internal/boundary"
 	"catenary/internal/fault"
 	"catenary/internal/server/object"
 	"catenary/internal/server/rights"
@@ -48,7 +49,13 @@ func (s *server) auditKinds() map[string]string {
 			out[path] = f.kind
 		}
 	}
+	for _, kind := range boundary.Kinds {
+		k := subnetKind{s, kind}
+		out[subnetNouns[kind].path] = k.auditKind()
+	}
+	out["boundaries"] = auditBoundaries
 	out["saved_question_copies"] = copyKind
+	out["licenses"] = license
 	out["system_settings"] = "system_setting"
 	return out
 }

@@ -30,6 +30,7 @@ var bodies = map[string]string{
 	"ldap_sync_connectors":                    `"host":"ldap.example.org","users_base":"dc=example","secure":true`,
 	"oidc_providers":                          `"issuer":"https://id.example.org","client_id":"x","client_secret":"y"`,
 	"users":                                   `"password":"a good password"`,
+	"downloader_auth_users":                   `"url_regex":"https://a/.*","user":"u","password":"p"`,
 	"plugin_schedules":                        `"plugin_name":"x","plugin_bundle":"y","run_interval_seconds":60`,
 }
 
@@ -54,6 +55,9 @@ func TestObjectsLive(t *testing.T) {
 	d.firstGroups()
 	d.ok(d.call("POST", "/api/v2/user_groups", `{"name":"Staff"}`))
 	d.ok(d.call("POST", "/api/v2/content_set_roles", `{"name":"Own"}`))
+	cert, key := selfSigned(t)
+	bodies["downloader_auth_certs"] = `"url_regex":"https://a/.*","certificate":` + quoted(t, cert) + `,"key":` + quoted(t, key)
+	bodies["downloader_trusted_certs"] = `"certificate":` + quoted(t, cert)
 	lived := 0
 	for _, f := range d.api.faces() {
 		if f.verbs&canCreate == 0 || f.path == "saml_providers" { // which wants real metadata: see the tests of signing in

@@ -25,6 +25,10 @@ const (
 
 type endObject struct {
 	Reason string `json:"reason"`
+	// Why the caller hears no more, with the status that he would get now if he
+	// asked again.
+	Status int    `json:"status,omitempty"`
+	Text   string `json:"text,omitempty"`
 }
 
 // questionEvents streams a question's answer while it grows (docs/api.md).
@@ -46,14 +50,19 @@ func (s *server) questionEvents(w http.ResponseWriter, c call) error {
 	default:
 		return fault.New(fault.Unavailable, "%d event streams are open, as many as there may be: try again later, or poll result_info", streamsMax)
 	}
-	st := &stream{api: s, request: c.Request, reading: r, rows: p, w: w, rc: http.NewResponseController(w)}
+	st := &stream{api: s, reading: r, rows: p, w: w, rc: http.NewResponseController(w), patience: eventTimeout}
 	if c.URL.Query().Get("delta_flag") == "1" {
 		st.known = map[uint64]uint64{}
 	}
 	if err := st.begin(); err != nil {
 		return err
 	}
-	if err := st.run(c.Context()); err != nil && c.Context().Err() == nil {
+	err = st.run(c.Context())
+	if why := c.opening.ended(); why != nil {
+		s.log.InfoContext(c.Context(), "event stream ended", "question", r.result.Question, "remote", c.RemoteAddr, "reason", why)
+		return st.refuse(c.opening.farewell(), why)
+	}
+	if err != nil && c.Context().Err() == nil {
 		// The stream has begun, so the reader can only be told by its end.
 		s.log.InfoContext(c.Context(), "event stream broke off", "question", r.result.Question, "remote", c.RemoteAddr, "reason", err)
 	}
@@ -64,13 +73,14 @@ func (s *server) questionEvents(w http.ResponseWriter, c call) error {
 type stream struct {
 	reading // the newest
 	api     *server
-	request *http.Request
 	rows    page // in each event
 	// known are the counts of the rows that the reader has, by their numbers, if
 	// he is told of changes only; else nil. There are no more than rows.count.
 	known map[uint64]uint64
 	w     http.ResponseWriter
 	rc    *http.ResponseController
+	// patience is how long the reader may take for an event.
+	patience time.Duration
 
 	sentProgress, sentRows sent
 	lastWrite              time.Time
@@ -110,7 +120,7 @@ func (s *stream) run(ctx context.Context) error {
 			if s.result.Complete() {
 				reason = "complete"
 			}
-			return s.event("end", endObject{reason})
+			return s.event("end", endObject{Reason: reason})
 		}
 		if err := s.wait(ctx); err != nil {
 			return err
@@ -138,11 +148,6 @@ func (s *stream) sendDue(ctx context.Context, ended bool) error {
 		*p = sent{true, v, s.now}
 	}
 	if s.now.Sub(s.lastWrite) >= keepAlive {
-		// Whoever has logged out hears no more; the stream of who has not counts
-		// as use of the session.
-		if _, err := s.api.authenticate(ctx, secret(s.request.Header.Get("session")), s.api.tokenAddress(s.request)); err != nil {
-			return err
-		}
 		return s.write([]byte(": keep-alive\n\n"))
 	}
 	return nil
@@ -242,6 +247,17 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// refuse says why a reader hears no more, the last that he hears. He is not waited
+// for.
+func (s *stream) refuse(w http.ResponseWriter, why error) error {
+	s.w, s.rc, s.patience = w, http.NewResponseController(w), farewellTime
+	status, text := statusOf(why)
+	if err := s.event("end", endObject{"refused", status, text}); err != nil {
+		return nil // he has hung up; there is nobody left to tell
+	}
+	return nil
+}
+
 func (s *stream) event(name string, v any) error {
 	b, err := marshal(v)
 	if err != nil {
@@ -251,7 +267,7 @@ func (s *stream) event(name string, v any) error {
 }
 
 func (s *stream) write(b []byte) error {
-	if err := s.rc.SetWriteDeadline(time.Now().Add(eventTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := s.rc.SetWriteDeadline(time.Now().Add(s.patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	if _, err := s.w.Write(b); err != nil {

@@ -181,8 +181,8 @@ func TestEventsEndWithTheSession(t *testing.T) {
 		d.want(d.call("GET", "/api/v2/client_count", ""), 200, `{"data":0}`)
 		d.send("POST", "/api/v2/session/logout", fmt.Sprintf(`{"session":%q}`, d.session))
 		wait()
-		same(t, h.heard[len(h.heard)-1], "5m0s : keep-alive") // the last before the logout
-		if !strings.Contains(d.logs.String(), `msg="event stream broke off" question=1 remote=192.0.2.1:1234 reason="Invalid session"`) {
+		same(t, h.heard[len(h.heard)-2:], []string{"5m0s : keep-alive", "5m1s end refused"})
+		if !strings.Contains(d.logs.String(), `msg="event stream ended" question=1 remote=192.0.2.1:1234 reason="Invalid session"`) {
 			t.Errorf("log is %s", d.logs)
 		}
 	})

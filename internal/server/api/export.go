@@ -216,7 +216,7 @@ func portableField(o *object.Object, f *object.Field, names object.Names) []byte
 	}
 	list, isList := v.([]any)
 	if !isList {
-		if _, deep := v.(json.RawMessage); !deep && v == object.New(o.Shape()).Value(f.Name) {
+		if _, deep := v.(json.RawMessage); !deep && !f.Optional && v == object.New(o.Shape()).Value(f.Name) {
 			return nil // it holds anyway
 		}
 		return one(v)

@@ -178,6 +178,9 @@ func (s *server) seen(f *face, r *shelf.Record) *object.Object {
 // visible are the records of a face that the caller may see.
 func (s *server) visible(f *face, c call) []*shelf.Record {
 	all := s.all(f)
+	if f.set == "" && f.setOf == nil && f.allowSight(c, nil) != nil {
+		return nil
+	}
 	if f.shows == nil && f.hides == nil && (f.set == "" && f.setOf == nil || c.rights.Anything) {
 		return all
 	}
@@ -292,7 +295,15 @@ func (f *face) body(w http.ResponseWriter, c call) (*object.Object, error) {
 }
 
 func (c call) author() shelf.Author {
-	return shelf.Author{UserID: c.user.ID, PersonaID: c.user.Persona, UserGroupID: c.user.UserGroup, UserName: c.user.Name, Address: remote(c.Request).String()}
+	return shelf.Author{UserID: c.user.ID, PersonaID: c.user.Persona, UserGroupID: c.user.UserGroup, UserName: c.user.Name, Address: c.address()}
+}
+
+// address is from where the caller comes, for the audit.
+func (c call) address() string {
+	if c.origin.IsValid() {
+		return c.origin.String()
+	}
+	return remote(c.Request).String()
 }
 
 func (s *server) createFace(f *face) handler {
@@ -334,6 +345,9 @@ func (s *server) make(f *face, c call, ch *shelf.Change, o *object.Object) (*she
 		if err := f.prepare(c.Context(), c, ch, nil, o); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.allowReferences(c, ch, nil, o); err != nil {
+		return nil, err
 	}
 	return f.create(c, ch, o)
 }
@@ -403,6 +417,9 @@ func (s *server) alter(f *face, c call, ch *shelf.Change, was *shelf.Record, o *
 		if err := f.prepare(c.Context(), c, ch, was, o); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.allowReferences(c, ch, was.Object, o); err != nil {
+		return nil, err
 	}
 	return f.update(c, ch, was, o)
 }

@@ -19,13 +19,13 @@ const (
 // (docs/api.md).
 func (s *server) faces() []*face {
 	const sets = "content_set"
-	return slices.Concat(s.settingFaces(), s.storedFaces(), s.roleFaces(), s.peopleFaces(), s.linkFaces(), s.signinFaces(), s.actionFaces(), []*face{
+	return slices.Concat(s.settingFaces(), s.storedFaces(), s.downloadFaces(), s.roleFaces(), s.peopleFaces(), s.linkFaces(), s.signinFaces(), s.actionFaces(), []*face{
 		{path: "groups", kind: "group", shape: "plain_group", verbs: canAll | listHasInfo | saysIDOnly, read: rights.ReadComputerGroup, write: rights.WriteComputerGroup,
-			prepare: s.prepareGroup(""), remove: s.removeGroup, derive: deriveGroup, done: s.book.changed},
+			says: trackSays, prepare: s.prepareGroup(""), remove: s.removeGroup, derive: deriveGroup, done: s.book.changed},
 		{path: "filter_groups", kind: "group", shape: "filter_group", verbs: canAll | listHasInfo | saysIDOnly, read: rights.ReadFilterGroup, write: rights.WriteFilterGroup, set: sets,
 			shows: flagged("filter_flag"), prepare: s.prepareGroup("filter_flag"), remove: s.removeGroup, derive: deriveGroup, done: s.book.changed},
 		{path: "management_rights_groups", kind: "group", shape: "management_rights_group", verbs: canAll | listHasInfo | saysIDOnly, read: rights.ReadComputerGroup, write: rights.WriteComputerGroup,
-			shows: flagged("management_rights_flag"), prepare: s.prepareGroup("management_rights_flag"), remove: s.removeGroup, derive: deriveGroup, done: s.book.changed},
+			says: trackSays, shows: flagged("management_rights_flag"), prepare: s.prepareGroup("management_rights_flag"), remove: s.removeGroup, derive: deriveGroup, done: s.book.changed},
 		{path: "computer_groups", kind: "group", shape: "computer_group", verbs: canAll, read: rights.ReadComputerGroup, write: rights.WriteComputerGroup,
 			shows: manual, prepare: s.prepareManualGroup, remove: s.removeGroup, done: s.book.changed},
 		{path: "saved_questions", kind: "saved_question", verbs: canAll | listHasInfo | goneSaysID, read: rights.ReadSavedQuestion, write: rights.WriteSavedQuestion, set: sets,
@@ -37,7 +37,7 @@ func (s *server) faces() []*face {
 
 		{path: "packages", aliases: []string{"package_specs"}, kind: "package_spec", verbs: canAll | listHasInfo | goneSaysID, read: rights.ReadPackage, write: rights.WritePackage, set: sets,
 			prepare: s.preparePackage, remove: s.removePackage, derive: s.derivePackage, done: s.refetch,
-			says: "A file with a source is fetched by the server, from addresses that allowed URLs permit; without a hash it gets that of what the source has, and is looked at again every download_seconds."},
+			says: "A file with a source is fetched by the server, from addresses that allowed URLs permit; without a hash it gets that of what the source has, and is looked at again every download_seconds. The exit codes of its command that mean success are one (exit_code) or a range (inclusive_start_exit_code with inclusive_end_exit_code); what was not said of them is not in the answer."},
 		{path: "dashboards", kind: "dashboard", verbs: canAll&^canName | listHasInfo, read: rights.ReadDashboard, write: rights.WriteDashboard, set: sets,
 			hides: hidesDashboard, prepare: prepareDashboard, remove: s.removeDashboard},
 		{path: "dashboard_groups", kind: "dashboard_group", verbs: canAll&^canName | listHasInfo, read: rights.ReadDashboard, write: rights.WriteDashboard, set: sets,

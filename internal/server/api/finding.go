@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"catenary/internal/endpoint"
@@ -50,6 +51,26 @@ func toMachines(list []store.Machine) []machineObject {
 	return out
 }
 
+// findingsAbout are those about machines that somebody sees, and nothing of
+// others. What is about others, too, has no example, which may be theirs, and has
+// happened at least once to each of his.
+func findingsAbout(list []store.Finding, sees func(endpoint.ID) bool) (out []store.Finding) {
+	hidden := func(m store.Machine) bool { return !sees(m.Client) }
+	for _, f := range list {
+		all := len(f.Clients)
+		f.Clients = slices.DeleteFunc(slices.Clone(f.Clients), hidden)
+		f.Suspects = slices.DeleteFunc(slices.Clone(f.Suspects), hidden)
+		if len(f.Clients) == 0 {
+			continue
+		}
+		if len(f.Clients) < all {
+			f.Because, f.Times = "", len(f.Clients)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
 // findingRoutes are about what was found of all questions. That of one stands
 // in its account, too.
 func (s *server) findingRoutes() []route {
@@ -57,7 +78,7 @@ func (s *server) findingRoutes() []route {
 }
 
 // listFindings returns the newest findings first, a few seconds after they were
-// made.
+// made: those about machines that the caller sees.
 func (s *server) listFindings(ctx context.Context, c call) ([]any, error) {
 	p, err := c.page()
 	if err != nil {
@@ -72,12 +93,23 @@ func (s *server) listFindings(ctx context.Context, c call) ([]any, error) {
 			return nil, fault.New(fault.Invalid, "question_id is %q, not a number", text)
 		}
 	}
-	if err := s.allowAllMachines(c, "findings name machines"); err != nil {
-		return nil, err
-	}
-	list, total, err := s.store.Findings(ctx, question, p.start, p.count)
+	sees, err := s.machinesSeen(ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	wanted := p
+	if sees != nil {
+		wanted = page{count: pageMax} // as many as are kept
+	}
+	list, total, err := s.store.Findings(ctx, question, wanted.start, wanted.count)
+	if err != nil {
+		return nil, err
+	}
+	if sees != nil {
+		list = findingsAbout(list, sees)
+		total = len(list)
+		from, to := p.bounds(total)
+		list = list[from:to]
 	}
 	objects := make([]findingObject, len(list))
 	for i, f := range list {

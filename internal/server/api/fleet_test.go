@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ import (
 	"catenary/internal/plan"
 	"catenary/internal/sensor"
 	"catenary/internal/server/depot"
+	"catenary/internal/server/diagnosis"
 	"catenary/internal/server/people"
 	"catenary/internal/server/sensors"
 	"catenary/internal/server/setting"
@@ -113,6 +115,7 @@ func (f *fleet) Ask(ctx context.Context, a Asking) (uint64, error) {
 	id, err := f.store.CreateQuestion(ctx, store.Question{
 		Text: p.Text, UserID: a.UserID, Plan: p.Append(nil), ComputerID: a.ComputerID, Issued: now, Expires: now.Add(a.Expire), Scope: a.Scope,
 		ContextGroup: a.ContextGroup, Priority: a.Priority,
+		Name: a.Name, Index: a.Index, Persona: a.Persona, InWords: a.InWords, Tracks: a.Tracks,
 	})
 	if err != nil {
 		return 0, err
@@ -201,6 +204,7 @@ func (f *fleet) Clients(context.Context) []endpoint.Status {
 	return f.clients
 }
 
+func (f *fleet) Queues() map[string][2]int                { return map[string][2]int{"database_writes": {3, 64}} }
 func (f *fleet) Disk() (capacity, free uint64, err error) { return 1000, 400, nil }
 
 func (f *fleet) PublicKey() []byte {
@@ -213,7 +217,18 @@ func (f *fleet) InitBundle(_ context.Context, name string, servers []string, use
 
 func (f *fleet) SensorStats() []store.SensorStat { return f.stats }
 
-func (f *fleet) Quarantine(context.Context) ([]store.Quarantined, error) { return f.held, nil }
+func (f *fleet) Quarantine(_ context.Context, sees func(endpoint.ID) bool) (out []store.Quarantined, err error) {
+	for _, q := range f.held {
+		if sees != nil {
+			q.Some = slices.DeleteFunc(slices.Clone(q.Some), func(m store.Machine) bool { return !sees(m.Client) })
+			q.Machines = len(q.Some)
+		}
+		if q.Machines > 0 {
+			out = append(out, q)
+		}
+	}
+	return out, nil
+}
 
 func (f *fleet) ReleaseSensor(_ context.Context, hash uint32) error {
 	f.released = append(f.released, hash)
@@ -291,6 +306,9 @@ func newDesk(t testing.TB) *desk {
 	files, err := depot.Open(t.TempDir())
 	must(t, err)
 	t.Cleanup(func() { must(t, files.Close()) })
+	reports, err := diagnosis.Open(t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { must(t, reports.Close()) })
 	shelves, err := shelf.Open(t.Context(), st, shelf.Kinds, nil)
 	must(t, err)
 	records, err := st.Sensors(t.Context())
@@ -300,7 +318,7 @@ func newDesk(t testing.TB) *desk {
 	}))
 	d.api = newServer(d.fleet, st, Options{
 		Shelves: shelves, Files: files, Sealer: testSealer{}, Hostname: "server.example.org", Certificates: testCertificates(t),
-		Version: "1.2.3", Metrics: prometheus.NewRegistry(),
+		Reports: reports, Version: "1.2.3", Metrics: prometheus.NewRegistry(),
 		Log: slog.New(slog.NewTextHandler(&guarded{w: d.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	d.session = d.begun(time.Now(), u)

@@ -11,6 +11,7 @@ import (
 	"catenary/internal/question"
 	"catenary/internal/sensor"
 	"catenary/internal/server/object"
+	"catenary/internal/server/people"
 	"catenary/internal/server/shelf"
 )
 
@@ -36,8 +37,10 @@ type groupBook struct {
 	shelves *shelf.Shelves
 	sensors func() *sensor.Catalogue
 
-	mu   sync.Mutex // guards read
-	read map[int64]readGroup
+	mu     sync.Mutex // guards the fields below
+	read   map[int64]readGroup
+	groups uint64 // version of the groups of which the marks are
+	marks  map[int64]string
 }
 
 // A readGroup is a group's condition, and from what it was read.
@@ -81,6 +84,22 @@ func (b *groupBook) group(r *shelf.Record) (question.Group, bool) {
 		b.mu.Unlock()
 	}
 	return question.Group{ID: r.ID, Name: r.Name, Where: g.where}, g.err == nil
+}
+
+// mark stands for what a group means now.
+func (b *groupBook) mark(id int64) string {
+	v := b.shelves.Version("group") // first: what changes meanwhile makes the marks old again
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.marks == nil || b.groups != v {
+		b.groups, b.marks = v, map[int64]string{}
+	}
+	m, ok := b.marks[id]
+	if !ok {
+		m = people.Mark(b.shelves, id)
+		b.marks[id] = m
+	}
+	return m
 }
 
 // changed drops the condition of a group that is no more.

@@ -312,6 +312,10 @@ func (im *importing) one(ctx context.Context, ch *shelf.Change, in incoming) err
 	if was == nil {
 		return im.create(ctx, ch, in, in.object)
 	}
+	if f := in.face; f.shows != nil && !f.shows(was) || f.hides != nil && f.hides(im.c, was.Object) {
+		// It is not the caller's to see, or not as what he takes it for.
+		return fault.New(fault.Conflict, "%sNameNotUnique: there is another %s of that name already", f.kindOf(im.s).Noun, f.kindOf(im.s).What)
+	}
 	option := im.opt.option(in.plural, in.name)
 	o, err := im.wanted(ctx, ch, in, was, option == conflictMerge)
 	if err != nil {
@@ -412,6 +416,9 @@ func (im *importing) wanted(ctx context.Context, ch *shelf.Change, in incoming, 
 		if err := in.face.prepare(ctx, im.c, ch, was, o); err != nil {
 			return nil, err
 		}
+	}
+	if err := im.s.allowReferences(im.c, ch, was.Object, o); err != nil {
+		return nil, err
 	}
 	err := o.Each(func(kind string, r object.Ref) (object.Ref, error) { return ch.Find(kind, r) })
 	return o, err

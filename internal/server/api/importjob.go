@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"catenary/internal/fault"
+	"catenary/internal/server/rights"
 	"catenary/internal/server/store"
 )
 
@@ -161,9 +162,7 @@ func (s *server) runImports(ctx context.Context) error {
 		case job = <-s.imports.queue:
 		}
 		s.imports.change(job, func() { job.Status = "Running" })
-		c := job.work.c
-		c.Request = c.Request.Clone(ctx) // the caller has been answered
-		out, err := s.runImport(ctx, c, job.work.in, job.work.opt)
+		out, err := s.runLater(ctx, job.work)
 		s.imports.change(job, func() {
 			job.EndTime, job.Success, job.Status, job.Result = isoTime(time.Now()), err == nil, "Completed", out
 			if err != nil {
@@ -176,6 +175,17 @@ func (s *server) runImports(ctx context.Context) error {
 			s.log.ErrorContext(ctx, "import failed", "job", job.ID, "err", err)
 		}
 	}
+}
+
+// runLater does an import whose author has been answered already, if he may do it
+// still.
+func (s *server) runLater(ctx context.Context, work importing) (importAnswer, error) {
+	c := work.c
+	c.Request = c.Clone(ctx)
+	if c.rights = s.rightsOf(c.user); !s.mayAct(c.user) || !c.rights.MayAnywhere(rights.ImportContent) {
+		return importAnswer{}, insufficient(rights.ImportContent)
+	}
+	return s.runImport(ctx, c, work.in, work.opt)
 }
 
 func (s *server) importStatus(_ context.Context, c call) (importJob, error) {

@@ -25,6 +25,9 @@ type Installation interface {
 	// Disk is how large the disk of the server's data is, and how much of it is
 	// free, in bytes.
 	Disk() (capacity, free uint64, err error)
+	// Queues are what waits for the server's own parts, by their names: how much,
+	// and how much at most.
+	Queues() map[string][2]int
 	// PublicKey is what signatures of the installation are checked with, in PEM.
 	PublicKey() []byte
 	// InitBundle makes a file that lets machines in: so many, for so long, and to
@@ -47,6 +50,7 @@ func (s *server) installationRoutes() []route {
 		{"GET", v2 + "server_health", withSession, rights.ReadServerStatus, get(s.serverHealth)},
 		{"GET", v2 + "server_host", withSession, rights.ReadServerStatus, get(s.serverHost)},
 		{"GET", v2 + "license", withSession, rights.ReadServerStatus, get(s.license)},
+		{"POST", v2 + "license", withSession, rights.WriteSettings, post(bodyMax, s.keepLicense)},
 		{"GET", v2 + "unregistered_clients", withSession, rights.ReadSystemStatus, handler(s.unregisteredClients)},
 		{"GET", v2 + "server_throttle_statuses", withSession, rights.ReadThrottles, get(s.throttleStatuses("server_throttle"))},
 		{"GET", v2 + "site_throttle_statuses", withSession, rights.ReadThrottles, get(s.throttleStatuses("site_throttle"))},
@@ -54,34 +58,6 @@ func (s *server) installationRoutes() []route {
 		{"GET", v2 + "keys/315", withSession, rights.ReadKeys, handler(s.bundle)},
 		{"POST", v2 + "keys/315", withSession, rights.ReadKeys, typedHandler{handler: s.bundleWith, in: typeOf[bundleRequest]()}},
 	}
-}
-
-type diagnostics struct {
-	Diagnostics map[string]map[string]any `json:"Diagnostics"`
-}
-
-// serverInfo says in sections what /metrics says in lines.
-func (s *server) serverInfo(context.Context, call) (diagnostics, error) {
-	families, err := s.registry.Gather()
-	if err != nil {
-		return diagnostics{}, err
-	}
-	out := map[string]map[string]any{
-		"Settings": {"Version": s.version}, "License": {"Needed": "no"}, "Installed_Solutions": {},
-	}
-	for _, r := range s.shelves.All("solution") {
-		out["Installed_Solutions"][r.Name] = r.Object.Text("imported_version")
-	}
-	for _, family := range families {
-		section, counter := sectionOf(family.GetName())
-		if out[section] == nil {
-			out[section] = map[string]any{}
-		}
-		for _, m := range family.GetMetric() {
-			addCounter(out[section], counter+labelsOf(m), m)
-		}
-	}
-	return diagnostics{out}, nil
 }
 
 // sectionOf parts the name of a figure: catenary_api_sessions is the counter
@@ -162,21 +138,6 @@ type hostServer struct {
 
 func (s *server) serverHost(context.Context, call) (hostObject, error) {
 	return hostObject{Servers: []hostServer{{1, s.hostname, "Server", s.version, isoTime(time.Now())}}}, nil
-}
-
-type licenseObject struct {
-	LicenseFile      string           `json:"license_file"`
-	LicensedFeatures []licenseFeature `json:"licensed_features"`
-	Text             string           `json:"text"`
-}
-
-type licenseFeature struct {
-	Name  string `json:"name"`
-	Seats int    `json:"seats"`
-}
-
-func (s *server) license(context.Context, call) (licenseObject, error) {
-	return licenseObject{LicensedFeatures: []licenseFeature{}, Text: "No licence is needed."}, nil
 }
 
 // unregisteredClients are machines, of those that the caller sees, whose last

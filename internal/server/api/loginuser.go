@@ -69,6 +69,9 @@ func (s *server) prove(ctx context.Context, in signingIn, second func(context.Co
 	if len(in.name) > nameBytesMax || len(in.domain) > nameBytesMax { // they would be remembered
 		return store.User{}, fault.New(fault.Invalid, "a user name has at most %d bytes", nameBytesMax)
 	}
+	if len(in.password) > passwordMax { // nobody's: it costs no hash, and must not push out what is remembered of those that do
+		return store.User{}, errWrongPassword
+	}
 	leave, ok := s.attempts.knock(from("", in.addr).from) // before anything costs anything
 	if !ok {
 		return store.User{}, fault.New(fault.Unavailable, "too many logins at once: try again later")

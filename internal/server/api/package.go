@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/url"
 	"regexp"
 	"slices"
@@ -42,6 +43,9 @@ func (s *server) preparePackage(_ context.Context, _ call, ch *shelf.Change, was
 	if err := checkDefinition(o.Text("parameter_definition")); err != nil {
 		return err
 	}
+	if err := checkCriteria(o); err != nil {
+		return err
+	}
 	files, err := s.packageFiles(ch, was, o.Objects("files"))
 	if err != nil {
 		return err
@@ -49,6 +53,35 @@ func (s *server) preparePackage(_ context.Context, _ call, ch *shelf.Change, was
 	o.Set("files", object.ListOf(files))
 	if id := o.Int("verify_group_id"); id != 0 && o.Ref("verify_group").ID == 0 {
 		o.Set("verify_group", object.Ref{ID: id})
+	}
+	return nil
+}
+
+const (
+	exitCodeMin = math.MinInt32  // as systems say a process's exit, signed
+	exitCodeMax = math.MaxUint32 // or unsigned
+)
+
+// checkCriteria wants the exit codes that mean success to be one or a range.
+// Nothing at all says nothing of them.
+func checkCriteria(o *object.Object) error {
+	const field, one, start, end = "exit_code_criteria", "exit_code", "inclusive_start_exit_code", "inclusive_end_exit_code"
+	is := o.Object(field)
+	if is == nil {
+		return nil
+	}
+	for _, code := range []string{one, start, end} {
+		if n := is.Int(code); n < exitCodeMin || n > exitCodeMax {
+			return object.In(field, object.Bad(code, "%d is no exit code: %d to %d", n, exitCodeMin, exitCodeMax))
+		}
+	}
+	switch {
+	case is.Has(start) != is.Has(end), is.Has(one) && is.Has(start):
+		return object.Bad(field, "say %s, or both %s and %s", one, start, end)
+	case is.Int(start) > is.Int(end):
+		return object.Bad(field, "the range ends before it begins")
+	case !is.Has(one) && !is.Has(start):
+		o.Set(field, nil)
 	}
 	return nil
 }

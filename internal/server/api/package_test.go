@@ -228,3 +228,35 @@ func (z *zeros) Read(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// TestExitCodeCriteria: 0 is an exit code, and not the same as none.
+func TestExitCodeCriteria(t *testing.T) {
+	d := newDesk(t)
+	path := fmt.Sprintf("/api/v2/packages/%d", d.made("packages", `{"name":"Clean","command":"x"}`))
+	for _, tt := range []struct{ in, want string }{
+		{`{"exit_code":0}`, `"exit_code_criteria":{"exit_code":0},`},
+		{`{"inclusive_start_exit_code":0,"inclusive_end_exit_code":"3"}`, `"exit_code_criteria":{"inclusive_start_exit_code":0,"inclusive_end_exit_code":3},`},
+		{`{"inclusive_start_exit_code":-3,"inclusive_end_exit_code":0,"exit_code":null}`, `"exit_code_criteria":{"inclusive_start_exit_code":-3,"inclusive_end_exit_code":0},`},
+		{`{}`, ""},
+	} {
+		d.ok(d.call("PATCH", path, `{"exit_code_criteria":`+tt.in+`}`))
+		body := d.call("GET", path, "").Body.String()
+		if tt.want == "" && strings.Contains(body, "exit_code") || !strings.Contains(body, tt.want) {
+			t.Errorf("%s: %s", tt.in, body)
+		}
+	}
+	const both = `the field "exit_code_criteria": say exit_code, or both inclusive_start_exit_code and inclusive_end_exit_code`
+	for in, want := range map[string]string{
+		`{"exit_code":0,"inclusive_start_exit_code":0,"inclusive_end_exit_code":3}`: both,
+		`{"inclusive_start_exit_code":0}`:                                           both,
+		`{"inclusive_end_exit_code":0}`:                                             both,
+		`{"inclusive_start_exit_code":3,"inclusive_end_exit_code":0}`:               `the field "exit_code_criteria": the range ends before it begins`,
+		`{"exit_code":4294967296}`:                                                  `the field "exit_code_criteria.exit_code": 4294967296 is no exit code: -2147483648 to 4294967295`,
+	} {
+		d.refused(d.call("PATCH", path, `{"exit_code_criteria":`+in+`}`), 400, want)
+	}
+	d.ok(d.call("PATCH", path, `{"exit_code_criteria":{"exit_code":0}}`))
+	if body := d.call("POST", "/api/v2/export", `{"packages":{"include_all":true}}`).Body.String(); !strings.Contains(body, `"exit_code_criteria":{"exit_code":0}`) {
+		t.Errorf("exported without it: %s", body)
+	}
+}

@@ -16,7 +16,7 @@ import (
 // newFetcher makes what fetches the files of packages from their sources.
 func (s *server) newFetcher(limits fetch.Limits) *fetch.Fetcher {
 	return fetch.New(fetch.Config{
-		Depot: s.depot, Files: s.sourcedFiles, Allowed: s.allowedURLs, Fetched: s.learnFile, Log: s.log, Limits: limits,
+		Depot: s.depot, Files: s.sourcedFiles, Allowed: s.allowedURLs, Ways: s.ways, Fetched: s.learnFile, Log: s.log, Limits: limits,
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"catenary/internal/fault"
@@ -174,6 +175,11 @@ func (s *server) fileContent(w http.ResponseWriter, c call) (err error) {
 		return orMissing(err, "PackageFile", "package file")
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
+	info, err := content.Stat()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Length", strconv.FormatInt(info.Size(), 10)) // or half a file would look whole
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Disposition", "attachment")
 	patient := http.NewResponseController(w)

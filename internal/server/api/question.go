@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"catenary/internal/fault"
@@ -26,6 +27,7 @@ func (s *server) parseQuestion(_ context.Context, c call, in textRequest) ([]fil
 	if len(in.Text) <= bodyMax/512 && (len(found) == 0 || !found[0].Canonical) {
 		found = append(found, s.hinted(c, in.Text, catalogue)...)
 	}
+	found = slices.DeleteFunc(found, func(candidate question.Candidate) bool { return s.allowSensors(c, candidate.Question) != nil })
 	for _, candidate := range found[:min(len(found), question.CandidatesMax)] {
 		out = append(out, w.Candidate(candidate, average))
 	}
@@ -43,6 +45,9 @@ func (s *server) createQuestion(ctx context.Context, c call, in questionRequest)
 		return idObject{}, err
 	}
 	about, err := in.context(catalogue, s.groups)
+	if err == nil {
+		err = s.allowSensors(c, question.Question{Where: about}) // who answers tells of them, too
+	}
 	if err != nil {
 		return idObject{}, err
 	}
@@ -53,9 +58,13 @@ func (s *server) createQuestion(ctx context.Context, c call, in questionRequest)
 	if in.Priority < -1 || in.Priority > 1 {
 		return idObject{}, fault.New(fault.Invalid, "priority is %d, not -1, 0 or 1", in.Priority)
 	}
+	if len(in.Name) > nameMax {
+		return idObject{}, fault.New(fault.Invalid, "name has %d bytes, more than %d", len(in.Name), nameMax)
+	}
 	id, err := s.engine.Ask(withUser(ctx, c.user), Asking{
 		Question: q, Expire: expire, ComputerID: q.ComputerID, UserID: c.user.ID,
-		Groups: s.groups, Rights: within(c.rights), Context: about, ContextGroup: in.contextID(s.groups), Scope: string(scopeOf(c.rights, 0)), Priority: int(in.Priority),
+		Groups: s.groups, Rights: within(c.rights), Context: about, ContextGroup: in.contextID(s.groups), Scope: string(s.scope(c.rights, 0)), Priority: int(in.Priority),
+		Name: string(in.Name), Index: int64(in.Index), Persona: c.user.Persona, InWords: in.Selects == nil || bool(in.FromCanonicalText),
 	})
 	return idObject{id}, err
 }
@@ -67,7 +76,10 @@ type nameRef struct {
 
 type questionObject struct {
 	ID                    uint64          `json:"id"`
+	Name                  string          `json:"name"`
+	Index                 int64           `json:"index"`
 	QueryText             string          `json:"query_text"`
+	FromCanonicalText     int             `json:"from_canonical_text"`
 	Selects               []filter.Select `json:"selects"`
 	Group                 *filter.Group   `json:"group,omitempty"`
 	Expiration            isoTime         `json:"expiration"`
@@ -79,6 +91,7 @@ type questionObject struct {
 	SkipLockFlag          bool            `json:"skip_lock_flag"`
 	Priority              int             `json:"priority"`
 	User                  nameRef         `json:"user"`
+	Persona               nameRef         `json:"persona"`
 	SavedQuestion         nameRef         `json:"saved_question"`
 	ContextGroup          nameRef         `json:"context_group"`
 	ManagementRightsGroup nameRef         `json:"management_rights_group"`
@@ -93,7 +106,11 @@ func (s *server) toQuestion(c call, q store.Question, users map[int64]string, no
 		ID: q.ID, QueryText: q.Text, Selects: []filter.Select{}, Expiration: isoTime(q.Expires),
 		ExpireSeconds: int64(q.Expires.Sub(q.Issued) / time.Second), IsExpired: !now.Before(q.Expires),
 		ForceComputerIDFlag: q.ComputerID, User: nameRef{q.UserID, users[q.UserID]}, ContextGroup: nameRef{ID: q.ContextGroup},
-		SavedQuestion: nameRef{ID: s.savedOf(q)}, Priority: q.Priority,
+		SavedQuestion: nameRef{ID: s.savedOf(q)}, Priority: q.Priority, HiddenFlag: q.Tracks != 0,
+		Name: q.Name, Index: q.Index, Persona: nameRef{q.Persona, s.shelves.NameOf("persona", q.Persona)},
+	}
+	if q.InWords {
+		o.FromCanonicalText = 1
 	}
 	if g, ok := groupByID(s.groups, q.ContextGroup); ok {
 		o.ContextGroup.Name = g.Name
@@ -166,9 +183,12 @@ func (s *server) showQuestion(ctx context.Context, c call) (questionObject, erro
 }
 
 // questionsFor are a page of the questions that the caller may read: all, or his
-// own.
-func (s *server) questionsFor(c call, p page) ([]store.Question, int, error) {
-	if c.rights.May(rights.ReadQuestionHistory, rights.Everywhere) {
+// own. Hidden are those that the server asks by itself.
+func (s *server) questionsFor(c call, p page, hidden bool) ([]store.Question, int, error) {
+	switch all := c.rights.May(rights.ReadQuestionHistory, rights.Everywhere); {
+	case all && hidden:
+		return s.store.AllQuestions(c.Context(), p.start, p.count)
+	case all:
 		return s.store.Questions(c.Context(), p.start, p.count)
 	}
 	return s.store.QuestionsOf(c.Context(), c.user.ID, p.start, p.count)
@@ -191,7 +211,7 @@ func (s *server) listQuestions(w http.ResponseWriter, c call) error {
 	if p, err = p.limited(); err != nil {
 		return err
 	}
-	list, total, err := s.questionsFor(c, p)
+	list, total, err := s.questionsFor(c, p, bool(o.Hidden))
 	if err != nil {
 		return err
 	}

@@ -233,13 +233,13 @@ func TestShowAndListQuestions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		d.ask(`Get Folder Contents[/tmp] from all machines with Is Linux equals True`)
-		const shown = `{"id":1,"query_text":"Get Folder Contents[/tmp] from all machines with Is Linux equals True",` +
+		const shown = `{"id":1,"name":"","index":0,"query_text":"Get Folder Contents[/tmp] from all machines with Is Linux equals True","from_canonical_text":1,` +
 			`"selects":[{"sensor":{"hash":3065792471,"name":"Folder Contents[/tmp]","source_hash":3881863289,"parameters":[{"key":"||path||","value":"/tmp","type":0}]},` +
 			`"filter":{"operator":"Less","value":"","value_type":"String","not_flag":false,"all_values_flag":false,"ignore_case_flag":true,"max_age_seconds":0,"delimiter":"","delimiter_index":0,"substring_flag":false,"substring_start":0,"substring_length":0,"aggregation":"","all_times_flag":false,"utf8_flag":false}}],` +
 			`"group":{"id":0,"name":"","type":0,"text":" Is Linux equals True","and_flag":true,"not_flag":false,"filters":[{"sensor":{"hash":3554080383,"name":"Is Linux"},` +
 			`"operator":"Equal","value":"True","value_type":"String","not_flag":false,"all_values_flag":false,"ignore_case_flag":true,"max_age_seconds":0,"delimiter":"","delimiter_index":0,"substring_flag":false,"substring_start":0,"substring_length":0,"aggregation":"","all_times_flag":false,"utf8_flag":false}],"sub_groups":[]},` +
 			`"expiration":"2000-01-01T00:10:00Z","expire_seconds":600,"is_expired":false,"force_computer_id_flag":false,"action_tracking_flag":false,"hidden_flag":false,"skip_lock_flag":false,"priority":0,` +
-			`"user":{"id":1,"name":"ann"},"saved_question":{"id":0},"context_group":{"id":0},"management_rights_group":{"id":0}}`
+			`"user":{"id":1,"name":"ann"},"persona":{"id":0},"saved_question":{"id":0},"context_group":{"id":0},"management_rights_group":{"id":0}}`
 		d.want(d.call("GET", "/api/v2/questions/1", ""), 200, `{"data":`+shown+`}`)
 		const info = `{"cache_id":0,"cache_row_count":%[1]d,"filtered_row_count":%[1]d,"page_row_count":%[2]d,"expiration":"2000-01-01T00:00:00Z","errors":[]}`
 		d.want(d.call("GET", "/api/v2/questions", ""), 200, `{"data":[`+shown+`,`+fmt.Sprintf(info, 1, 1)+`]}`)
@@ -300,6 +300,30 @@ func TestPriority(t *testing.T) {
 	for _, priority := range []string{"2", "-2"} {
 		d.denies("POST", "questions", `{"query_text":"Get number of machines","priority":`+priority+`}`, 400, "priority is "+priority)
 	}
+}
+
+// TestQuestionsKeepWhatTheyAreCalled: with the name, the place and the persona
+// that the asker gave or had, and whether it was a text.
+func TestQuestionsKeepWhatTheyAreCalled(t *testing.T) {
+	d := newDesk(t)
+	shown := func(session, body string) string {
+		t.Helper()
+		w := d.send("POST", "/api/v2/questions", body, "session", session)
+		q := data[questionObject](t, d.call("GET", fmt.Sprintf("/api/v2/questions/%d", data[idObject](t, w).ID), ""))
+		return fmt.Sprintf("%s %d %v %d", q.Name, q.Index, q.Persona, q.FromCanonicalText)
+	}
+	same(t, shown(d.session, `{"query_text":"Get number of machines","name":"All <here>","index":7,"persona":{"id":9}}`), "All <here> 7 {0 } 1")
+	same(t, shown(d.session, `{"selects":[{"sensor":{"name":"Operating System"}}],"index":"-1"}`), " -1 {0 } 0")
+	same(t, shown(d.session, `{"selects":[],"name":5,"from_canonical_text":1}`), "5 0 {0 } 1")
+	d.made("personas", `{"name":"ann at night","content_set_role_list":[{"name":"Operator"}],"user_list":[{"name":"ann"}]}`)
+	night := data[sessionObject](t, d.call("POST", "/api/v2/session/as_persona/1", `{}`)).Session
+	same(t, shown(night, `{"query_text":"Get number of machines"}`), " 0 {1 ann at night} 1")
+	d.denies("POST", "questions", `{"query_text":"Get number of machines","name":"`+strings.Repeat("x", nameMax+1)+`"}`, 400, "name has 256 bytes, more than 255")
+
+	saved := d.made("saved_questions", `{"name":"S","query_text":"Get number of machines"}`)
+	d.ok(d.send("GET", fmt.Sprintf("/api/v2/result_info/saved_question/%d", saved), "", "session", night))
+	last := d.fleet.asked[len(d.fleet.asked)-1]
+	same(t, []any{last.Persona, last.InWords}, []any{int64(1), true})
 }
 
 // A sensor that is no more leaves the text of old questions.

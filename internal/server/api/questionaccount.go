@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"catenary/internal/endpoint"
@@ -18,21 +19,25 @@ type accountObject struct {
 	// not.
 	EndReason string `json:"end_reason"`
 
-	MachineCount    int `json:"machine_count"` // the sum of the next six
-	AnsweredCount   int `json:"answered_count"`
-	FailedCount     int `json:"failed_count"`
-	StoppedCount    int `json:"stopped_count"`
-	RunningCount    int `json:"running_count"`
-	OfflineCount    int `json:"offline_count"`
-	NotReachedCount int `json:"not_reached_count"`
+	// MachineCount is the sum of the next six. Who sees some machines only is told
+	// neither it nor how many have answered: the account does not name those.
+	MachineCount    *int `json:"machine_count,omitempty"`
+	AnsweredCount   *int `json:"answered_count,omitempty"`
+	FailedCount     int  `json:"failed_count"`
+	StoppedCount    int  `json:"stopped_count"`
+	RunningCount    int  `json:"running_count"`
+	OfflineCount    int  `json:"offline_count"`
+	NotReachedCount int  `json:"not_reached_count"`
 
 	RoundCount  int     `json:"round_count"`  // highest number of times that a LAN was asked again
 	RepeatCount int     `json:"repeat_count"` // how often all of it was, after the server had ended
 	RepeatTime  isoTime `json:"repeat_time"`  // when it last was
 
-	Exceptions        []exceptionObject `json:"exceptions"`          // this page of the machines that have not plainly answered
-	ExceptionCount    int               `json:"exception_count"`     // those on all pages
-	ExceptionsLeftOut int               `json:"exceptions_left_out"` // those on none: an account lists so many only
+	Exceptions     []exceptionObject `json:"exceptions"`      // this page of the machines that have not plainly answered
+	ExceptionCount int               `json:"exception_count"` // those on all pages
+	// ExceptionsLeftOut are those on none: an account lists so many only. Which
+	// machines these are nobody knows, and who sees some only is not told.
+	ExceptionsLeftOut *int `json:"exceptions_left_out,omitempty"`
 
 	Findings     []findingObject `json:"findings"` // the newest signs that the answer was tampered with
 	FindingCount int             `json:"finding_count"`
@@ -62,7 +67,8 @@ func (s *server) questionAccount(ctx context.Context, c call) (accountObject, er
 	if err := allowHistory(c, q); err != nil {
 		return accountObject{}, err
 	}
-	if err := s.allowAllMachines(c, "the account of a question names every machine"); err != nil {
+	sees, err := s.machinesSeen(ctx, c)
+	if err != nil {
 		return accountObject{}, err
 	}
 	a, err := s.engine.Account(ctx, id)
@@ -72,8 +78,15 @@ func (s *server) questionAccount(ctx context.Context, c call) (accountObject, er
 	if err != nil {
 		return accountObject{}, err
 	}
-	o := toAccount(q, a, p, time.Now())
 	found, err := s.engine.Findings(ctx, id)
+	if sees != nil {
+		a, found = accountOf(a, sees), findingsAbout(found, sees)
+	}
+	o := toAccount(q, a, p, time.Now())
+	if sees == nil {
+		machines := a.Machines()
+		o.MachineCount, o.AnsweredCount, o.ExceptionsLeftOut = &machines, &a.Answered, &a.LeftOut
+	}
 	o.FindingCount = len(found)
 	for _, f := range found[:min(len(found), findingsShown)] {
 		o.Findings = append(o.Findings, toFinding(f))
@@ -81,13 +94,35 @@ func (s *server) questionAccount(ctx context.Context, c call) (accountObject, er
 	return o, err
 }
 
+// accountOf is what an account says of the machines that somebody sees: how many
+// of them it names, by what became of the question there.
+func accountOf(a store.Account, sees func(endpoint.ID) bool) store.Account {
+	a.Exceptions = slices.DeleteFunc(slices.Clone(a.Exceptions), func(x store.Exception) bool { return !sees(x.Client) })
+	a.Counts, a.LeftOut = store.Counts{}, 0
+	for _, x := range a.Exceptions {
+		switch x.Outcome {
+		case store.Failed:
+			a.Failed++
+		case store.Stopped:
+			a.Stopped++
+		case store.Running:
+			a.Running++
+		case store.Offline:
+			a.Offline++
+		case store.NotReached:
+			a.NotReached++
+		}
+	}
+	return a
+}
+
 func toAccount(q store.Question, a store.Account, p page, now time.Time) accountObject {
 	o := accountObject{
 		QuestionID: q.ID, State: "open", EndReason: a.End,
-		MachineCount: a.Machines(), AnsweredCount: a.Answered, FailedCount: a.Failed, StoppedCount: a.Stopped,
+		FailedCount: a.Failed, StoppedCount: a.Stopped,
 		RunningCount: a.Running, OfflineCount: a.Offline, NotReachedCount: a.NotReached,
 		RoundCount: a.Rounds, RepeatCount: a.Repeated, RepeatTime: isoTime(a.Since),
-		Exceptions: []exceptionObject{}, ExceptionCount: len(a.Exceptions), ExceptionsLeftOut: a.LeftOut,
+		Exceptions: []exceptionObject{}, ExceptionCount: len(a.Exceptions),
 		Findings: []findingObject{},
 	}
 	if !now.Before(q.Expires) {

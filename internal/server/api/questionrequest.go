@@ -32,6 +32,9 @@ type questionRequest struct {
 	ExpireSeconds       number          `json:"expire_seconds"` // 0: the default
 	ForceComputerIDFlag flag            `json:"force_computer_id_flag"`
 	Priority            number          `json:"priority"` // -1, 0 or 1
+	Name                filter.Text     `json:"name"`
+	Index               number          `json:"index"`
+	FromCanonicalText   flag            `json:"from_canonical_text"` // of selects; a query_text is one
 }
 
 // question returns what the request asks.

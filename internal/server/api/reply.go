@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strconv"
 
@@ -19,8 +20,11 @@ import (
 type call struct {
 	*http.Request
 	user   store.User    // who asks; zero on a route that is open
+	origin netip.Addr    // from where, as server.caller says; zero if nobody has looked
 	rights rights.Rights // of the user
 	large  *place        // for its body, if that is large
+	// opening ends the call when its caller may not go on; nil: nothing does.
+	opening *opening
 }
 
 // number returns a number from the path. One that cannot be read names

@@ -41,11 +41,12 @@ type exports struct {
 
 // An exported file lies in the folder under its ID.
 type exported struct {
-	id    string
-	user  int64
-	name  string // as which it is to be kept
-	bytes int64
-	made  time.Time
+	id      string
+	user    int64
+	footing footing // on which it was made: who has lost that has lost it
+	name    string  // as which it is to be kept
+	bytes   int64
+	made    time.Time
 }
 
 func openExports(folder string) *exports {
@@ -91,7 +92,7 @@ func (s *server) export(ctx context.Context, c call, o resultOptions, r reading,
 		Question: r.plan.Text, Number: r.result.Question, Version: s.version, Head: counted.named(),
 	}
 	x := &exported{
-		id: rand.Text(), user: c.user.ID, made: r.now,
+		id: rand.Text(), user: c.user.ID, footing: s.footing(c.rights), made: r.now,
 		name: fmt.Sprintf("question-%d.%s", r.result.Question, format.Extension()),
 	}
 	err = s.rendering(ctx, func() (err error) {
@@ -204,6 +205,9 @@ func (s *server) exportFile(w http.ResponseWriter, c call) error {
 	id, ending, _ := strings.Cut(c.PathValue("file"), ".")
 	x, err := s.exports.find(time.Now(), c.user.ID, id)
 	if err != nil {
+		return err
+	}
+	if err := s.lasts(x.footing, c.rights); err != nil {
 		return err
 	}
 	switch ending {

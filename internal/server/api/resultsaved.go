@@ -36,7 +36,7 @@ func (s *server) savedReading(ctx context.Context, c call, o resultOptions, id i
 	}
 	r.saved = savedReading{id: id, issueSeconds: saved.Object.Int("issue_seconds")}
 	if o.MostRecent {
-		of := store.SavedScope{SavedQuestion: saved.asked(), Scope: string(scopeOf(c.rights, int64(o.ContextID)))}
+		of := store.SavedScope{SavedQuestion: saved.asked(), Scope: string(s.scope(c.rights, int64(o.ContextID)))}
 		err = s.addRecent(ctx, &r, of, o)
 	}
 	return r, err
@@ -194,7 +194,7 @@ func (s *server) savedHistory(ctx context.Context, c call) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, total, err := s.store.Trend(ctx, store.SavedScope{SavedQuestion: saved.asked(), Scope: string(scopeOf(c.rights, int64(o.ContextID)))}, p.start, p.count)
+	list, total, err := s.store.Trend(ctx, store.SavedScope{SavedQuestion: saved.asked(), Scope: string(s.scope(c.rights, int64(o.ContextID)))}, p.start, p.count)
 	if err != nil {
 		return nil, err
 	}

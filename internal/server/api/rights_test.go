@@ -62,7 +62,7 @@ var everybodys = []string{
 	"GET /api/v2/session/current", "GET /api/v2/session/current/effective-roles", "GET /api/v2/session/management_rights",
 	"POST /api/v2/session/as_persona/{id}", "POST /api/v2/session/password", "GET /api/v2/effective_content_set_privileges",
 	"GET /api/v2/api_tokens", "POST /api/v2/api_tokens", "PATCH /api/v2/api_tokens", "GET /api/v2/api_tokens/{id}", "DELETE /api/v2/api_tokens/{id}",
-	"GET /api/v2/client_count", "GET /metrics", "GET /api/v2/session/second_factor",
+	"GET /api/v2/client_count", "GET /api/v2/session/second_factor",
 	"GET /api/v2/session/passkey", "DELETE /api/v2/session/passkey/{id}", "POST /api/v2/session/passkey/register/begin", "POST /api/v2/session/passkey/register/finish",
 	"GET /api/v2/merged_result_data/{objects...}", "GET /export/{file}", "POST /api/v2/move", "POST /api/v2/transfer", // what is meant says what is needed
 }

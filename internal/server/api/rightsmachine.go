@@ -1,11 +1,12 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
+	"catenary/internal/endpoint"
 	"catenary/internal/fault"
 	"catenary/internal/server/object"
 	"catenary/internal/server/people"
@@ -25,35 +26,34 @@ func (s *server) seesAll(r rights.Rights) bool {
 	})
 }
 
-// allowAllMachines refuses who may see some machines only what is about others,
-// too, and is not kept apart.
-func (s *server) allowAllMachines(c call, because string) error {
+// machinesSeen reports of machines whether the caller sees them; nil: he sees all.
+func (s *server) machinesSeen(ctx context.Context, c call) (func(endpoint.ID) bool, error) {
 	if s.seesAll(c.rights) {
-		return nil
+		return nil, nil
 	}
-	return fault.New(fault.Denied, "RBACInsufficientPrivilege: %s, and your management rights are some of them", because)
+	seen, err := s.sight(ctx, c.rights)
+	return seen.sees, err
 }
 
 // allowAnswer refuses who may see some machines only an answer in which there may
-// be others.
+// be others, also such as are in his groups no more since these mean something
+// else.
 func (s *server) allowAnswer(c call, q store.Question) error {
-	if s.seesAll(c.rights) || asksWithin(q.Scope, c.rights.Groups) {
+	if s.seesAll(c.rights) || asksWithin(q.Scope, s.scope(c.rights, 0)) {
 		return nil
 	}
-	return fault.New(fault.Denied, "RBACInsufficientPrivilege: question %d was asked of machines outside your management rights: ask it yourself", q.ID)
+	return fault.New(fault.Denied, "RBACInsufficientPrivilege: question %d was asked of machines outside your management rights, or their groups have changed: ask it yourself", q.ID)
 }
 
-// asksWithin reports whether all machines of a question's scope are in the
-// groups.
-func asksWithin(scope string, groups []int64) bool {
-	rest, limited := strings.CutPrefix(scope, "within")
+// asksWithin reports whether all machines of a question's scope are in that of
+// somebody who sees some.
+func asksWithin(asked string, his scope) bool {
+	rest, limited := strings.CutPrefix(asked, "within")
 	if !limited {
 		return false
 	}
-	return !slices.ContainsFunc(strings.Fields(rest), func(word string) bool {
-		id, err := strconv.ParseInt(word, 10, 64)
-		return err != nil || !slices.Contains(groups, id)
-	})
+	mine := strings.Fields(string(his))
+	return !slices.ContainsFunc(strings.Fields(rest), func(group string) bool { return !slices.Contains(mine, group) })
 }
 
 // allowHistory refuses the questions of others to who may not read those.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"maps"
@@ -22,7 +23,7 @@ const movesMax = 10_000 // objects in one move or transfer
 func (s *server) moveRoutes() []route {
 	return []route{
 		{http.MethodPost, "/api/v2/move", withSession, rights.None, post(objectMax, s.move)},
-		{http.MethodPost, "/api/v2/transfer", withSession, rights.None, post(objectMax, s.transfer)},
+		{http.MethodPost, "/api/v2/transfer", withSession, rights.None, typedHandler{handler: s.transferred, in: typeOf[map[string][]moving]()}},
 	}
 }
 
@@ -110,6 +111,36 @@ func (s *server) move(ctx context.Context, c call, in map[string][]moving) (move
 		o.Set(f.set, set)
 		return s.alter(f, c, ch, was, o)
 	})
+}
+
+// transferred is transfer for programs, which expect the answer as the older API
+// has it.
+func (s *server) transferred(w http.ResponseWriter, c call) error {
+	body, err := readBody(w, c, objectMax)
+	if err != nil {
+		return err
+	}
+	var in map[string][]moving
+	if err := decode(body, &in); err != nil {
+		return err
+	}
+	given, err := s.transfer(c.Context(), c, in)
+	if err != nil {
+		return err
+	}
+	text, err := marshal(given)
+	if err != nil {
+		return err
+	}
+	var x xmlWriter
+	x.WriteString(xmlHead)
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if err := x.member("result_object", dec); err != nil {
+		return err
+	}
+	x.WriteByte('\n')
+	return sendXML(w, x.Bytes())
 }
 
 // transfer gives objects another owner. What they do, they do with his rights:

@@ -66,8 +66,15 @@ func TestTransfer(t *testing.T) {
 	}
 	d.refuses(d.as(bob, "POST", "/api/v2/transfer", give(testUser)), 403, "may do more")
 	d.refuses(d.as(bob, "POST", "/api/v2/transfer", give("nobody")), 400, "InvalidUser")
-	d.ok(d.as(bob, "POST", "/api/v2/transfer", give("eve")))
+	w := d.as(bob, "POST", "/api/v2/transfer", give("eve"))
+	same(t, w.Code, 200)
+	same(t, w.Header().Get("Content-Type"), "application/xml")
 	same(t, owner(), any("eve"))
+	const head = `<?xml version="1.0" encoding="UTF-8"?>` + "\n<result_object><dashboards><dashboard>"
+	if body := w.Body.String(); !strings.HasPrefix(body, head) || !strings.HasSuffix(body, "</dashboard></dashboards></result_object>\n") ||
+		!strings.Contains(body, "<id>1</id><name>board</name>") || !strings.Contains(body, "<public_flag>1</public_flag>") || !strings.Contains(body, fmt.Sprintf("<user><id>%d</id><name>eve</name></user>", eve.ID)) {
+		t.Errorf("the answer is %s", body)
+	}
 	if o := d.object(d.call("GET", fmt.Sprintf("/api/v2/users/%d", eve.ID), ""))["owned_object_ids"]; fmt.Sprint(o.(map[string]any)["dashboards"]) != "[1]" {
 		t.Errorf("eve owns %v", o)
 	}

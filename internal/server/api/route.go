@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -38,7 +39,7 @@ type route struct {
 func (s *server) routes() []route {
 	const v2 = "/api/v2/"
 	logIn := post(openMax, s.sessionLogin)
-	return slices.Concat(s.subnetRoutes(), s.findingRoutes(), s.resultRoutes(), s.sensingRoutes(), s.objectRoutes(), s.installationRoutes(), s.certificateRoutes(), s.laterRoutes(), s.rightsRoutes(), s.moveRoutes(), s.auditRoutes(), s.sensorRoutes(), s.savedRoutes(), s.copyRoutes(), s.fileRoutes(), s.contentRoutes(), s.historyRoutes(), s.actionRoutes(), s.pluginRoutes(), s.signatureRoutes(), s.factorRoutes(), s.connectorRoutes(), s.oidcRoutes(), s.samlRoutes(), s.passkeyRoutes(), s.cardRoutes(), s.scimRoutes(), s.scimServerRoutes(), []route{
+	return slices.Concat(s.subnetRoutes(), s.memberRoutes(), s.findingRoutes(), s.resultRoutes(), s.sensingRoutes(), s.objectRoutes(), s.installationRoutes(), s.diagnosisRoutes(), s.certificateRoutes(), s.laterRoutes(), s.trustRoutes(), s.rightsRoutes(), s.moveRoutes(), s.auditRoutes(), s.sensorRoutes(), s.savedRoutes(), s.copyRoutes(), s.fileRoutes(), s.contentRoutes(), s.historyRoutes(), s.actionRoutes(), s.pluginRoutes(), s.signatureRoutes(), s.factorRoutes(), s.connectorRoutes(), s.oidcRoutes(), s.samlRoutes(), s.passkeyRoutes(), s.cardRoutes(), s.scimRoutes(), s.scimServerRoutes(), []route{
 		{"POST", v2 + "session/login", anyone, rights.None, logIn},
 		{"GET", v2 + "session/login", anyone, rights.None, logIn}, // with a body, as an old program does
 		{"GET", v2 + "session/pre_login_text", anyone, rights.None, get(s.preLogin)},
@@ -65,7 +66,8 @@ func (s *server) routes() []route {
 		{"GET", v2 + "client_count", withSession, rights.None, get(s.clientCount)},
 
 		{"GET", "/openapi.json", anyone, rights.None, handler(s.serveOpenAPI)},
-		{"GET", "/metrics", fromHere, rights.None, handler(s.serveMetrics)},
+		{"GET", "/metrics", fromHere, rights.ReadServerStatus, handler(s.serveMetrics)},
+		s.wsdlRoute(),
 		{"GET", "/config/console.json", anyone, rights.None, get(s.consoleConfig)},
 		{"GET", "/info.json", withSession, rights.ReadServerStatus, get(s.info)},
 	})
@@ -115,12 +117,16 @@ func patternOf(path string) (pattern, part string) {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w, begun: time.Now()}
 	defer func() {
-		if p := recover(); p != nil {
+		p := recover()
+		if p != nil && p != http.ErrAbortHandler {
 			s.crashed(rec, r, p)
 		}
 		s.figures.count(rec)
 		s.log.DebugContext(r.Context(), "request answered", "request", rec.Header().Get(requestHeader), "remote", r.RemoteAddr,
 			"route", rec.route, "status", rec.status, "took", time.Since(rec.begun))
+		if p == http.ErrAbortHandler {
+			panic(p) // net/http closes the connection, so that the caller sees that something is missing
+		}
 	}()
 	guardBrowsers(rec.Header())
 	rec.Header().Set(requestHeader, requestID(r))
@@ -179,18 +185,23 @@ func (s *server) choose(w http.ResponseWriter, r *http.Request, path string, rou
 	if rec, ok := w.(*recorder); ok {
 		rec.route = rt.method + " " + rt.path
 	}
-	c := call{Request: r, large: &place{free: s.large}}
+	c := call{Request: r, origin: s.caller(r), large: &place{free: s.large}}
 	defer c.large.leave()
 	if c.style().Pretty {
 		w = &indenter{ResponseWriter: w}
 	}
 	if rt.access == withSession || rt.access == fromHere && !isLocal(r) {
+		changes := s.openings.seen()
 		u, err := s.authenticate(r.Context(), secret(r.Header.Get("session")), s.tokenAddress(r))
 		if err != nil {
 			s.refuse(w, r, path, err)
 			return
 		}
 		c.user, c.rights = u, s.rightsOf(u)
+		if rt.outlasts() {
+			c.opening = s.opens(w, &c, changes)
+			defer c.opening.close()
+		}
 		if !c.rights.MayAnywhere(rt.right) {
 			s.refuse(w, r, path, insufficient(rt.right))
 			return
@@ -202,7 +213,12 @@ func (s *server) choose(w http.ResponseWriter, r *http.Request, path string, rou
 		}
 		defer leave()
 	}
-	if err := rt.serve.handle(w, c); err != nil {
+	err := c.opening.handle(w, c, rt.serve)
+	if errors.Is(err, errCut) {
+		s.log.InfoContext(r.Context(), "answer broken off", "reason", err, "remote", r.RemoteAddr, "route", path)
+		panic(http.ErrAbortHandler)
+	}
+	if err != nil {
 		s.refuse(w, r, path, err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 // thought about it.
 var open = []string{
 	"POST /api/v2/session/login", "GET /api/v2/session/login", "POST /api/v2/session/validate", "POST /api/v2/session/logout",
-	"POST /auth", "GET /auth", "GET /config/console.json", "GET /openapi.json",
+	"POST /auth", "GET /auth", "GET /config/console.json", "GET /openapi.json", "GET /libraries/taniumjs/console.wsdl",
 	"GET /api/v2/session/pre_login_text",
 	"POST /api/v2/session/certificate", // it wants one of an authority that the operator has named
 

@@ -2,6 +2,9 @@ package api
 
 import (
 	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"net/http"
 
 	"catenary/internal/fault"
@@ -21,11 +24,16 @@ const (
 func (s *server) samlFace() *face {
 	return &face{
 		path: "saml_providers", kind: samlKind, verbs: canAll, read: rights.ReadConnectors, write: rights.WriteConnectors,
-		remove: s.removeProvider,
+		remove: s.removeProvider, ready: readySAMLKey,
 		prepare: func(_ context.Context, _ call, _ *shelf.Change, _ *shelf.Record, o *object.Object) error {
+			if !o.Is("encryption_flag") {
+				o.Set("encryption_key", nil)
+				o.Set("encryption_certificate", nil)
+			}
 			_, err := signin.NewSAML(toSAML(o, "https://not.yet/known"))
 			return err
 		},
+		says: "With encryption_flag the provider may encrypt assertions: our metadata then have a certificate (encryption_certificate), whose key is made here and never shown. Switched off and on again it is another key.",
 	}
 }
 
@@ -37,8 +45,42 @@ func (s *server) samlRoutes() []route {
 	}
 }
 
+// readySAMLKey makes a key for a provider that is to encrypt. Others' keys are not
+// taken.
+func readySAMLKey(_ context.Context, _ call, was *shelf.Record, in *object.Object) error {
+	in.Set("encryption_key", nil)
+	if !in.Is("encryption_flag") || was != nil && was.Object.Text("encryption_key") != "" {
+		return nil
+	}
+	key, certificate, err := signin.NewSAMLKey()
+	if err != nil {
+		return err
+	}
+	in.Set("encryption_key", base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PrivateKey(key)))
+	in.Set("encryption_certificate", base64.StdEncoding.EncodeToString(certificate.Raw))
+	return nil
+}
+
+// samlKey is the key with which a provider's assertions are opened; nil if it
+// encrypts none.
+func samlKey(o *object.Object) (*rsa.PrivateKey, *x509.Certificate) {
+	der, err := base64.StdEncoding.DecodeString(o.Text("encryption_key"))
+	raw, err2 := base64.StdEncoding.DecodeString(o.Text("encryption_certificate"))
+	if err != nil || err2 != nil || len(der) == 0 {
+		return nil, nil
+	}
+	key, err := x509.ParsePKCS1PrivateKey(der)
+	certificate, err2 := x509.ParseCertificate(raw)
+	if err != nil || err2 != nil {
+		return nil, nil // both are our own making
+	}
+	return key, certificate
+}
+
 func toSAML(o *object.Object, base string) signin.SAMLConfig {
+	key, certificate := samlKey(o)
 	return signin.SAMLConfig{
+		Key: key, Certificate: certificate,
 		Provider: o.Text("metadata"), Base: base,
 		NameAttribute: o.Text("name_attribute"), DisplayAttribute: o.Text("display_name_attribute"), GroupAttribute: o.Text("group_attribute"),
 	}

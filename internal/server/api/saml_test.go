@@ -76,3 +76,37 @@ func TestSAMLSignIn(t *testing.T) {
 	same(t, b.send("GET", "/auth/saml/1/login", "").Code, 404)
 	silent(d, form.Get("SAMLResponse"), form.Get("RelayState"), b.cookie)
 }
+
+// TestSAMLEncryption: a provider encrypts if it is to, with a key of ours that
+// nobody sees; without it what is encrypted lets nobody in.
+func TestSAMLEncryption(t *testing.T) {
+	d, p := newDesk(t), signintest.NewSAMLProvider(t)
+	sealed := false
+	p.Edit = func(r *etree.Element) { sealed = r.FindElement("./EncryptedAssertion") != nil }
+	p.Person.UserName = "zoe"
+	mine := asJSON(d, map[string]any{"encryption_key": "mine", "encryption_certificate": "mine"})
+	trustSAML(d, p, map[string]any{"encryption_flag": true, "encryption_key": "mine"})
+	b := &browser{d: d}
+	in := func() string {
+		t.Helper()
+		return status(b.post("/auth/saml/1/acs", p.Visit(b.away("/auth/saml/1/login"))))
+	}
+	same(t, in(), "200")
+	same(t, sealed, true)
+	key := d.api.shelves.ByID("saml_provider", 1).Object.Text("encryption_key")
+	d.ok(d.call("PATCH", "/api/v2/saml_providers/1", mine))
+	d.ok(d.call("PATCH", "/api/v2/saml_providers/1", `{"name":"other","encryption_flag":true}`))
+	same(t, in(), "200")
+	for _, path := range []string{"/api/v2/saml_providers", "/api/v2/saml_providers/1", "/api/v2/audit_logs/saml_providers/0"} {
+		if said := d.call("GET", path, "").Body.String(); strings.Contains(said, key) || !strings.Contains(said, "encryption_certificate") {
+			t.Errorf("%s shows %s", path, said)
+		}
+	}
+	d.ok(d.call("PATCH", "/api/v2/saml_providers/1", `{"encryption_flag":false}`))
+	same(t, in(), "401 Unauthorized: the SAML response: its assertion is encrypted, and we have given nobody a key for that")
+	d.ok(d.call("PATCH", "/api/v2/saml_providers/1", `{"encryption_flag":true}`))
+	same(t, in(), "401 Unauthorized: the SAML response: its encrypted assertion cannot be opened with our key, or is not signed by the provider")
+	p.Trust(d.send("GET", "/auth/saml/1/metadata", "").Body.Bytes())
+	same(t, in(), "200")
+	silent(d, key)
+}

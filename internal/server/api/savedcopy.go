@@ -60,7 +60,7 @@ func (s *server) versions(c call) func(*shelf.Record) version {
 		for _, field := range []string{"query_text", "question"} {
 			o.Set(field, own.Object.Value(field))
 		}
-		last, _ := s.reissuer.latest(v.asked(), scopeOf(c.rights, 0)) // 0 if there is none
+		last, _ := s.reissuer.latest(v.asked(), s.scope(c.rights, 0)) // 0 if there is none
 		o.Set("most_recent_question_id", last.Question)
 		v.Record = &shelf.Record{Header: r.Header, Kind: r.Kind, Name: r.Name, Object: o}
 		return v

@@ -44,7 +44,7 @@ func (s *server) savedQuestions(ctx context.Context, c call) ([]questionObject, 
 	if opt.Context != 0 && s.shelves.ByID("group", int64(opt.Context)) == nil {
 		return nil, missing("Group", "group")
 	}
-	list, err := s.store.Reissues(ctx, r.asked(), string(scopeOf(c.rights, int64(opt.Context))), reissuesShown)
+	list, err := s.store.Reissues(ctx, r.asked(), string(s.scope(c.rights, int64(opt.Context))), reissuesShown)
 	if err != nil {
 		return nil, err
 	}

@@ -30,14 +30,14 @@ type savedMember struct {
 // readySaved looks at the questions that a saved one is made of. It happens
 // before the change, which must not wait for the database.
 func (s *server) readySaved(ctx context.Context, c call, was *shelf.Record, o *object.Object) error {
-	if err := s.spellOut(ctx, o); err != nil || was != nil {
+	if err := s.spellOut(ctx, c, o); err != nil || was != nil {
 		return err
 	}
 	return s.readySeeds(ctx, c, o)
 }
 
 // spellOut replaces the number of a question that was asked by its text.
-func (s *server) spellOut(ctx context.Context, o *object.Object) error {
+func (s *server) spellOut(ctx context.Context, c call, o *object.Object) error {
 	raw := o.Raw("question")
 	if len(raw) == 0 {
 		return nil
@@ -52,6 +52,9 @@ func (s *server) spellOut(ctx context.Context, o *object.Object) error {
 	q, err := s.store.Question(ctx, uint64(in.ID))
 	if err != nil {
 		return orMissing(err, "Question", "question")
+	}
+	if err := allowHistory(c, q); err != nil {
+		return err
 	}
 	o.Set("query_text", q.Text)
 	o.Set("question", nil)

@@ -30,19 +30,24 @@ const (
 )
 
 // A scope is which machines an asking could reach at all: by its asker's rights,
-// and by the group that it was about. Who has the same scope may see what came of
-// it; "" is all machines.
+// with what their groups meant, and by the group that it was about. Who has the
+// same scope may see what came of it; "" is all machines.
 type scope string
 
-// scopeOf is the scope of rights and a group; 0: about all machines.
-func scopeOf(r rights.Rights, group int64) scope {
+// scope is that of rights and a group; 0: about all machines.
+func (s *server) scope(r rights.Rights, group int64) scope {
+	return scopeOf(r, group, func(id int64) string { return "=" + s.book.mark(id) })
+}
+
+// scopeOf is a scope in which mark says what a group means.
+func scopeOf(r rights.Rights, group int64, mark func(group int64) string) scope {
 	var b strings.Builder
 	if !r.Anything && r.Groups != nil {
 		ids := slices.Clone(r.Groups)
 		slices.Sort(ids)
 		b.WriteString("within")
 		for _, id := range slices.Compact(ids) {
-			b.WriteString(" " + strconv.FormatInt(id, 10))
+			b.WriteString(" " + strconv.FormatInt(id, 10) + mark(id))
 		}
 	}
 	if group != 0 {
@@ -176,10 +181,14 @@ func (s *server) readReissues(ctx context.Context) error {
 	return nil
 }
 
-// runReissues asks saved questions again when their time has come, until ctx
-// ends.
+// runReissues asks saved questions again, and for the machines of groups, when
+// their time has come, until ctx ends.
 func (s *server) runReissues(ctx context.Context) error {
 	if err := s.readReissues(ctx); err != nil {
+		return err
+	}
+	groups, err := s.openTracker(ctx)
+	if err != nil {
 		return err
 	}
 	timer := time.NewTimer(0)
@@ -192,13 +201,16 @@ func (s *server) runReissues(ctx context.Context) error {
 		case <-s.reissuer.wake:
 		}
 		id, next := s.reissuer.due(time.Now())
-		switch {
-		case id != 0:
+		if id != 0 {
 			s.reissueOne(ctx, id)
 			timer.Reset(0)
-		case !next.IsZero():
-			timer.Reset(time.Until(next))
+			continue
 		}
+		again := groups.step(ctx, time.Now())
+		if next.IsZero() || again.Before(next) {
+			next = again
+		}
+		timer.Reset(time.Until(next))
 	}
 }
 
@@ -211,7 +223,7 @@ func (s *server) reissueOne(ctx context.Context, id int64) {
 	}
 	may, err := s.rightsOfOwner(ctx, r.Object.Ref("user").ID)
 	if err == nil {
-		_, err = s.askSaved(ctx, version{Record: r}, asker{r.Object.Ref("user").ID, may}, 0)
+		_, err = s.askSaved(ctx, version{Record: r}, asker{userID: r.Object.Ref("user").ID, rights: may}, 0)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.reissuer.failed(time.Now(), id)
@@ -237,11 +249,12 @@ func (s *server) rightsOfOwner(ctx context.Context, id int64) (rights.Rights, er
 
 // An asker is for whom a question is asked.
 type asker struct {
-	userID int64
-	rights rights.Rights
+	userID  int64
+	persona int64 // 0: himself
+	rights  rights.Rights
 }
 
-func (c call) asker() asker { return asker{c.user.ID, c.rights} }
+func (c call) asker() asker { return asker{c.user.ID, c.user.Persona, c.rights} }
 
 // askSaved asks a saved question now; group says which machines it is about, 0:
 // all.
@@ -250,10 +263,12 @@ func (s *server) askSaved(ctx context.Context, r version, who asker, group int64
 	if err != nil {
 		return store.Reissue{}, err
 	}
+	// Before the groups are read: what they come to mean meanwhile is not claimed.
+	sc := s.scope(who.rights, group)
 	a := Asking{
 		Question: q, Expire: savedLife(r.Object), ComputerID: q.ComputerID, UserID: who.userID,
-		Groups: s.groups, Rights: within(who.rights), ContextGroup: group, Scope: string(scopeOf(who.rights, 0)),
-		Archive: r.Object.Is("archive_enabled_flag"),
+		Groups: s.groups, Rights: within(who.rights), ContextGroup: group, Scope: string(s.scope(who.rights, 0)),
+		Archive: r.Object.Is("archive_enabled_flag"), Persona: who.persona, InWords: true,
 	}
 	if group != 0 {
 		a.Context = question.Member{ID: group}
@@ -264,7 +279,7 @@ func (s *server) askSaved(ctx context.Context, r version, who asker, group int64
 	}
 	now := time.Now()
 	asked := store.Reissue{
-		Question: int64(id), SavedQuestion: r.asked(), Scope: string(scopeOf(who.rights, group)), Asked: now,
+		Question: int64(id), SavedQuestion: r.asked(), Scope: string(sc), Asked: now,
 		Text: r.Object.Text("query_text"), Expires: now.Add(a.Expire),
 	}
 	if err := s.store.KeepReissue(context.WithoutCancel(ctx), asked); err != nil {
@@ -322,7 +337,7 @@ func (s *server) questionOf(ctx context.Context, c call, saved, group int64) (ui
 		return 0, missing("Group", "group")
 	}
 	now := time.Now()
-	if last, ok := s.reissuer.latest(r.asked(), scopeOf(c.rights, group)); ok && !stale(r.Object, last, now) {
+	if last, ok := s.reissuer.latest(r.asked(), s.scope(c.rights, group)); ok && !stale(r.Object, last, now) {
 		return uint64(last.Question), nil
 	}
 	if p := rights.AskDynamicQuestion; r.Object.Is("disabled_flag") && !c.rights.May(p, rights.Everywhere) {

@@ -38,7 +38,7 @@ type scimCall struct {
 }
 
 func (c scimCall) author() shelf.Author {
-	return shelf.Author{UserName: "SCIM: " + c.from.Name, Address: remote(c.Request).String()}
+	return shelf.Author{UserName: "SCIM: " + c.from.Name, Address: c.address()}
 }
 
 // A scimReply is what it is told; nil: nothing but the status.

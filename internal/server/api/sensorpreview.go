@@ -61,7 +61,7 @@ func (s *server) previewSensor(ctx context.Context, c call, in sensorPreview) (i
 			ComputerID: true, Selects: []question.Select{{Ref: question.Ref{Sensor: d.Name, Params: in.Parameters}}}, Where: where,
 		},
 		Preview: &d, Expire: expireDefault, ComputerID: true, UserID: c.user.ID,
-		Groups: s.groups, Rights: within(c.rights), Scope: string(scopeOf(c.rights, 0)), Priority: 1,
+		Groups: s.groups, Rights: within(c.rights), Scope: string(s.scope(c.rights, 0)), Priority: 1, Persona: c.user.Persona,
 	})
 	return idObject{id}, err
 }

@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"catenary/internal/endpoint"
 	"catenary/internal/fault"
 	"catenary/internal/plan"
+	"catenary/internal/question"
 	"catenary/internal/sensor"
 	"catenary/internal/server/rights"
 	"catenary/internal/server/sensors"
@@ -26,8 +28,8 @@ type Sensing interface {
 	// SensorStats are how long sensors have run so far, by name.
 	SensorStats() []store.SensorStat
 	// Quarantine are the sensors that some machines do not run any more because
-	// they took too long.
-	Quarantine(ctx context.Context) ([]store.Quarantined, error)
+	// they took too long, of those that sees reports; nil: of all.
+	Quarantine(ctx context.Context, sees func(endpoint.ID) bool) ([]store.Quarantined, error)
 	// ReleaseSensor lets all machines run a sensor again.
 	ReleaseSensor(ctx context.Context, hash uint32) error
 }
@@ -85,15 +87,21 @@ func rounded(ms float64) float64 { return math.Round(ms*1000) / 1000 }
 
 func (s *server) toSensorStat(x store.SensorStat) sensorStat {
 	o := sensorStat{Name: x.Name, WhatHash: x.Hash, Count: x.Count, RealMin: rounded(x.Min), RealMax: rounded(x.Max)}
-	if r := s.shelves.ByName(sensors.Kind, x.Name); r != nil {
-		o.ID = r.ID
-	}
+	o.ID = s.sensorID(x.Name)
 	o.RealAvg, o.RealStd = average(x.Real, x.Count)
 	o.UserAvg, o.UserStd = average(x.User, x.Measured)
 	o.WriteAvg, o.WriteStd = average(x.Bytes, x.Answers)
 	o.AnswerCount = x.Answers
 	o.SysAvg, o.SysStd = average(x.Sys, x.Measured)
 	return o
+}
+
+// sensorID is the number of a sensor; 0: there is none of that name.
+func (s *server) sensorID(name string) int64 {
+	if r := s.shelves.ByName(sensors.Kind, name); r != nil {
+		return r.ID
+	}
+	return 0
 }
 
 // seenStats are the statistics of those sensors that the caller may see.
@@ -161,7 +169,7 @@ type sensorEstimate struct {
 }
 
 // estimateQuestion says what a question will cost, without asking it.
-func (s *server) estimateQuestion(_ context.Context, _ call, in questionRequest) (estimate, error) {
+func (s *server) estimateQuestion(_ context.Context, c call, in questionRequest) (estimate, error) {
 	catalogue := s.engine.Catalogue()
 	in = s.named(in)
 	q, err := in.question(catalogue, s.groups)
@@ -169,6 +177,11 @@ func (s *server) estimateQuestion(_ context.Context, _ call, in questionRequest)
 		return estimate{}, err
 	}
 	about, err := in.context(catalogue, s.groups)
+	for _, part := range []question.Question{q, {Where: about}} {
+		if err == nil {
+			err = s.allowSensors(c, part) // how long it takes is no more to be seen than the sensor
+		}
+	}
 	if err != nil {
 		return estimate{}, err
 	}
@@ -207,11 +220,25 @@ type quarantineObject struct {
 	Releasing    bool            `json:"releasing_flag"`
 }
 
-func (s *server) listQuarantines(ctx context.Context, c call) ([]quarantineObject, error) {
-	if err := s.allowAllMachines(c, "this list names machines"); err != nil {
+// quarantined are the sensors that machines which the caller sees do not run.
+func (s *server) quarantined(ctx context.Context, c call) ([]store.Quarantined, error) {
+	sees, err := s.machinesSeen(ctx, c)
+	if err != nil {
 		return nil, err
 	}
-	list, err := s.engine.Quarantine(ctx)
+	return s.engine.Quarantine(ctx, sees)
+}
+
+// sensorCalled is the sensor of a hash or a name.
+func (s *server) sensorCalled(name string, hash uint32, byHash bool) (sensor.Sensor, bool) {
+	if byHash {
+		return s.engine.Catalogue().ByHash(hash)
+	}
+	return s.engine.Catalogue().ByName(name)
+}
+
+func (s *server) listQuarantines(ctx context.Context, c call) ([]quarantineObject, error) {
+	list, err := s.quarantined(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +259,7 @@ func (s *server) listQuarantines(ctx context.Context, c call) ([]quarantineObjec
 // releaseSensor lets all machines run a sensor again, which is named by its hash
 // or its name.
 func (s *server) releaseSensor(ctx context.Context, c call) (quarantineObject, error) {
-	list, err := s.engine.Quarantine(ctx)
+	list, err := s.quarantined(ctx, c)
 	if err != nil {
 		return quarantineObject{}, err
 	}
@@ -245,7 +272,7 @@ func (s *server) releaseSensor(ctx context.Context, c call) (quarantineObject, e
 	})
 	if i >= 0 {
 		q = list[i]
-	} else if d, ok := s.engine.Catalogue().ByName(text); ok { // machines may have yet to tell
+	} else if d, ok := s.sensorCalled(text, uint32(hash), numeric); ok { // machines may have yet to tell
 		q = store.Quarantined{Hash: sensor.Hash(d.Name), Name: d.Name}
 	}
 	if q.Hash == 0 || !s.seesSensor(c, q.Name) {
@@ -255,6 +282,11 @@ func (s *server) releaseSensor(ctx context.Context, c call) (quarantineObject, e
 		return quarantineObject{}, insufficient(rights.WriteSensor)
 	}
 	if err := s.engine.ReleaseSensor(ctx, q.Hash); err != nil {
+		return quarantineObject{}, err
+	}
+	if err := s.auditOf(ctx, c, store.AuditEntry{
+		Type: "release", Kind: sensors.Kind, ObjectID: s.sensorID(q.Name), ObjectName: q.Name, Details: "all machines may run it again",
+	}); err != nil {
 		return quarantineObject{}, err
 	}
 	s.log.InfoContext(ctx, "sensor released from quarantine", "sensor", q.Name, "by", c.user.Name, "machines", q.Machines)

@@ -48,6 +48,7 @@ type sessionRules struct {
 // a memory dump opens no door.
 type sessions struct {
 	rules func() sessionRules // as they are set now
+	gone  func(user int64)    // called when sessions of a user have ended otherwise than by time
 
 	mu      sync.Mutex // guards the fields below
 	live    recent[store.Hash, session]
@@ -59,6 +60,7 @@ type sessions struct {
 func newSessions() *sessions {
 	return &sessions{
 		rules: func() sessionRules { return sessionRules{sessionLife, longLife, sessionsMax} },
+		gone:  func(int64) {},
 		live:  newRecent[store.Hash, session](sessionsMax, sessionLife),
 		long:  newRecent[store.Hash, session](longMax, longLife),
 	}
@@ -105,6 +107,11 @@ func (s *sessions) goOn(now time.Time, was secret, u store.User) (str secret, en
 
 func (s *sessions) begin(now time.Time, one session, among *recent[store.Hash, session]) (str secret, ended int) {
 	str = secret(fmt.Sprintf("1-%d-%s", one.user.ID, randomHex()))
+	defer func() {
+		if ended > 0 {
+			s.gone(one.user.ID)
+		}
+	}()
 	s.lock()
 	defer s.mu.Unlock()
 	s.clear(now)
@@ -178,16 +185,35 @@ func (s *sessions) use(now time.Time, str secret) (store.User, bool) {
 
 // end makes the string worthless.
 func (s *sessions) end(str secret) {
+	h := store.HashOf(string(str))
 	s.lock()
-	defer s.mu.Unlock()
-	s.live.drop(store.HashOf(string(str)))
-	s.long.drop(store.HashOf(string(str)))
+	defer s.unlockGone(s.userOf(time.Now(), h))
+	s.live.drop(h)
+	s.long.drop(h)
+}
+
+// userOf is whose session it is; 0: nobody's.
+func (s *sessions) userOf(now time.Time, h store.Hash) int64 {
+	for _, among := range s.both() {
+		if one, ok := among.get(now, h); ok {
+			return one.user.ID
+		}
+	}
+	return 0
+}
+
+// unlockGone says, outside the lock, that sessions of a user have ended.
+func (s *sessions) unlockGone(user int64) {
+	s.mu.Unlock()
+	if user != 0 {
+		s.gone(user)
+	}
 }
 
 // endAll ends every session of a user.
 func (s *sessions) endAll(user int64) {
 	s.lock()
-	defer s.mu.Unlock()
+	defer s.unlockGone(user)
 	for _, among := range s.both() {
 		among.dropIf(func(one session) bool { return one.user.ID == user })
 	}
@@ -197,7 +223,7 @@ func (s *sessions) endAll(user int64) {
 func (s *sessions) endOthers(user int64, but secret) {
 	h := store.HashOf(string(but))
 	s.lock()
-	defer s.mu.Unlock()
+	defer s.unlockGone(user)
 	now := time.Now()
 	for _, among := range s.both() {
 		one, ok := among.get(now, h)

@@ -16,12 +16,19 @@ func (s *server) settingFaces() []*face {
 	return []*face{
 		{
 			path: "system_settings", kind: setting.Kind, verbs: canAll | canRemoveByName | listHasInfo | goneSaysID, read: rights.ReadSettings, write: rights.WriteSettings,
-			prepare: func(_ context.Context, _ call, _ *shelf.Change, was *shelf.Record, o *object.Object) error {
+			prepare: func(_ context.Context, _ call, ch *shelf.Change, was *shelf.Record, o *object.Object) error {
+				if was == nil {
+					was = ch.ByName(setting.Kind, o.Text("name"))
+				}
 				if was == nil {
 					return setting.Settle(nil, o)
 				}
-				return setting.Settle(was.Object, o)
+				if err := setting.Settle(was.Object, o); err != nil {
+					return err
+				}
+				return forgetPassword(ch, was, was.Object.With(o))
 			},
+			done:   s.proxyChanged,
 			derive: func(_ *shelf.Record, o *object.Object) { setting.Show(o) },
 			kept:   keeping{create: createSetting, remove: resetSetting},
 		},
@@ -52,6 +59,10 @@ func resetSetting(_ context.Context, _ call, ch *shelf.Change, r *shelf.Record) 
 	}
 	o := r.Object.Clone()
 	o.Set("value", nil)
+	o.Set("protected_value", nil)
+	if err := forgetPassword(ch, r, o); err != nil {
+		return err
+	}
 	_, err := ch.Update(r, o)
 	return err
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,9 +29,9 @@ const (
 	// sightFor is for how long it is good which machines somebody sees: pages
 	// that are read one after the other need not cost it each time.
 	sightFor = time.Second
-	// sightsMax bounds the different management rights, and sightSensors the
-	// sensors, of which is kept what is known: 100,000 machines that say a word
-	// each take some ten megabytes.
+	// sightsMax bounds the different management rights, and the groups in them, and
+	// sightSensors the sensors, of which is kept what is known: 100,000 machines
+	// that say a word each take some ten megabytes.
 	sightsMax    = 32
 	sightSensors = 16
 	sightKept    = 10 * time.Minute
@@ -81,20 +82,21 @@ func (v sight) choose(is func(*endpoint.Status) bool) sight {
 
 // sights know which machines are in the groups of somebody's management rights,
 // as far as that can be known without asking them: from what a machine said when
-// it registered, and what it has said lately to saved questions whose answers are
-// kept. What is not known for certain is not seen.
+// it registered, what it said when it was last asked whether it is in the group,
+// and what it has said lately to saved questions whose answers are kept. What is
+// not known for certain is not seen.
 type sights struct {
-	mu     sync.Mutex // guards the fields below
-	judges recent[scope, *judging]
-	said   recent[string, *saidOf]
+	mu      sync.Mutex // guards the fields below
+	judges  recent[scope, *judging]
+	said    recent[string, *saidOf]
+	members recent[int64, *membersOf]
 }
 
 // A judging is what it takes to be in some groups.
 type judging struct {
 	catalogue *sensor.Catalogue
 	groups    uint64 // version of the groups from which it was made
-	plan      plan.Plan
-	judge     plan.Judge
+	parts     []judged
 
 	mu    sync.Mutex // guards the fields below; one at a time looks at all machines
 	last  sight
@@ -109,7 +111,7 @@ type saidOf struct {
 }
 
 func newSights() *sights {
-	return &sights{judges: newRecent[scope, *judging](sightsMax, sightKept), said: newRecent[string, *saidOf](sightSensors, sightKept)}
+	return &sights{judges: newRecent[scope, *judging](sightsMax, sightKept), said: newRecent[string, *saidOf](sightSensors, sightKept), members: newRecent[int64, *membersOf](sightsMax, sightKept)}
 }
 
 // sight is the machines that somebody with these rights sees now.
@@ -140,18 +142,18 @@ func (s *server) sight(ctx context.Context, r rights.Rights) (sight, error) {
 // judging is what it takes to be within somebody's management rights; nil if
 // nobody can say that.
 func (s *server) judging(now time.Time, r rights.Rights) *judging {
-	key, catalogue, groups := scopeOf(r, 0), s.engine.Catalogue(), s.shelves.Version("group")
+	key, catalogue, groups := scopeOf(r, 0, func(int64) string { return "" }), s.engine.Catalogue(), s.shelves.Version("group")
 	s.sights.mu.Lock()
 	defer s.sights.mu.Unlock()
 	j, ok := s.sights.judges.get(now, key)
 	if !ok || j.catalogue != catalogue || j.groups != groups {
-		p, err := s.unsent(question.Question{}, catalogue, plan.Options{Rights: within(r)})
-		if err != nil {
-			return nil
-		}
-		j = &judging{catalogue: catalogue, groups: groups, plan: p}
-		if j.judge, err = p.Judge(); err != nil {
-			return nil
+		j = &judging{catalogue: catalogue, groups: groups}
+		for _, id := range r.Groups {
+			g, err := s.judged(catalogue, id)
+			if err != nil {
+				return nil
+			}
+			j.parts = append(j.parts, g)
 		}
 	}
 	s.sights.judges.set(now, key, j)
@@ -167,18 +169,17 @@ func (s *server) unsent(q question.Question, c *sensor.Catalogue, opt plan.Optio
 
 // within looks at all machines.
 func (s *server) within(ctx context.Context, now time.Time, j *judging, clients []endpoint.Status) (sight, error) {
-	tells := make([]func(*endpoint.Status) plan.Known, len(j.plan.Sensors))
-	for _, use := range j.plan.WhereUses() {
+	tests := make([]func(*endpoint.Status) bool, len(j.parts))
+	for i, g := range j.parts {
 		var err error
-		if tells[use], err = s.tells(ctx, now, j, j.plan.Sensors[use]); err != nil {
+		if tests[i], err = s.isIn(ctx, now, j.catalogue, g); err != nil {
 			return sight{}, err
 		}
 	}
 	out := sight{clients: clients, limited: true, ids: map[endpoint.ID]struct{}{}}
-	var m *endpoint.Status
-	known := func(use int) plan.Known { return tells[use](m) }
 	for i := range clients {
-		if m = &clients[i]; j.judge.Within(known) {
+		m := &clients[i]
+		if slices.ContainsFunc(tests, func(is func(*endpoint.Status) bool) bool { return is(m) }) {
 			out.rows = append(out.rows, int32(i))
 			out.ids[m.ID] = struct{}{}
 		}
@@ -187,21 +188,26 @@ func (s *server) within(ctx context.Context, now time.Time, j *judging, clients 
 }
 
 // tells returns what is known of a sensor on a machine.
-func (s *server) tells(ctx context.Context, now time.Time, j *judging, u plan.Use) (func(*endpoint.Status) plan.Known, error) {
-	registered := func(*endpoint.Status) plan.Known { return plan.Known{} }
-	if d, ok := j.catalogue.ByName(u.Name); ok && d.Native() && atRegistration[u.Name] != nil {
-		registered = atRegistration[u.Name]
-		if registered(&endpoint.Status{}).Whole {
-			return registered, nil
-		}
+func (s *server) tells(ctx context.Context, now time.Time, c *sensor.Catalogue, u plan.Use) (func(*endpoint.Status) plan.Known, error) {
+	registered := atRegistrationOf(c, u)
+	if registered(&endpoint.Status{}).Whole {
+		return registered, nil
 	}
-	said, err := s.said(ctx, now, j.catalogue, u)
+	said, err := s.said(ctx, now, c, u)
 	return func(m *endpoint.Status) plan.Known {
 		if k, ok := said[m.ComputerID]; ok {
 			return k
 		}
 		return registered(m)
 	}, err
+}
+
+// atRegistrationOf returns what a machine has said of a sensor when it registered.
+func atRegistrationOf(c *sensor.Catalogue, u plan.Use) func(*endpoint.Status) plan.Known {
+	if d, ok := c.ByName(u.Name); ok && d.Native() && atRegistration[u.Name] != nil {
+		return atRegistration[u.Name]
+	}
+	return func(*endpoint.Status) plan.Known { return plan.Known{} }
 }
 
 // atRegistration are the native sensors that a machine has answered, in whole or

@@ -15,22 +15,13 @@ const actsLater = "It is kept and checked now; a later version acts on it."
 // storedFaces are objects that are kept and checked, and on which nothing acts
 // yet.
 func (s *server) storedFaces() []*face {
-	const (
-		numbered = canAll &^ canName
-		idOnly   = numbered | saysIDOnly
-	)
+	const numbered = canAll &^ canName
 	return []*face{
 		{path: "server_throttles", kind: "server_throttle", verbs: numbered | goneSaysID, read: rights.ReadThrottles, write: rights.WriteThrottles,
 			prepare: prepareThrottle, says: "Limits of this server. " + actsLater},
 		{path: "site_throttles", kind: "site_throttle", verbs: numbered | goneSaysID, read: rights.ReadThrottles, write: rights.WriteThrottles,
 			prepare: prepareThrottle, says: "Limits of subnets, of which the smallest holds. " + actsLater},
-		{path: "downloader_auth_users", kind: "downloader_auth_user", verbs: idOnly, read: rights.ReadAllowedURLs, write: rights.WriteAllowedURLs,
-			says: "Who downloads from servers that ask for a password, which is never shown. " + actsLater},
-		{path: "downloader_auth_certs", kind: "downloader_auth_cert", verbs: idOnly, read: rights.ReadAllowedURLs, write: rights.WriteAllowedURLs,
-			says: "With which certificate downloads are made; its key is never shown. " + actsLater},
-		{path: "downloader_trusted_certs", kind: "downloader_trusted_cert", verbs: idOnly, read: rights.ReadAllowedURLs, write: rights.WriteAllowedURLs,
-			says: "Which certificates downloads trust besides. " + actsLater},
-		{path: "server_trusts", kind: "server_trust", verbs: numbered &^ canChange, read: rights.ReadServerStatus, write: rights.WriteTrust,
+		{path: "server_trusts", kind: "server_trust", verbs: canList | canCreate, read: rights.ReadServerStatus, write: rights.WriteTrust,
 			says: "Other servers that are trusted. " + actsLater},
 		{path: "zone_servers", kind: "zone_server", verbs: canAll, read: rights.ReadServerStatus, write: rights.WriteTrust,
 			says: "Servers in front of the installation. " + actsLater},

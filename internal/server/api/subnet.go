@@ -180,17 +180,25 @@ func (k subnetKind) create(ctx context.Context, c call, in subnetRequest) (subne
 	if err != nil {
 		return subnetObject{}, err
 	}
-	return k.object(ctx, list[len(list)-1])
+	made := list[len(list)-1]
+	if err := k.note(ctx, c, "create", made, store.Subnet{}); err != nil {
+		return subnetObject{}, err
+	}
+	return k.object(ctx, made)
 }
 
 func (k subnetKind) change(ctx context.Context, c call, in subnetRequest) (subnetObject, error) {
-	at := 0
+	at, was := 0, store.Subnet{}
 	list, err := k.engine.EditSubnets(ctx, func(list []store.Subnet) (_ []store.Subnet, err error) {
 		if at, err = k.find(c, list); err != nil {
 			return nil, err
 		}
+		was = list[at]
 		return list, in.apply(&list[at], c.user, time.Now())
 	})
+	if err == nil {
+		err = k.note(ctx, c, "update", list[at], was)
+	}
 	if err != nil {
 		return subnetObject{}, err
 	}
@@ -207,6 +215,9 @@ func (k subnetKind) remove(ctx context.Context, c call) (subnetObject, error) {
 		gone = list[i]
 		return slices.Delete(list, i, i+1), nil
 	})
+	if err == nil {
+		err = k.note(ctx, c, "delete", gone, gone)
+	}
 	if err != nil {
 		return subnetObject{}, err
 	}

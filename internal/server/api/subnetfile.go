@@ -64,6 +64,9 @@ func (k subnetKind) replace(w http.ResponseWriter, c call) error {
 			return fault.New(fault.Conflict, "line %d: %w", n, wrong)
 		}
 	}
+	if err == nil && c.URL.Query().Get("check") != "1" {
+		err = k.noteFile(c.Context(), c, done)
+	}
 	if err != nil {
 		return err
 	}
@@ -141,8 +144,9 @@ func (s *server) showMask(context.Context, call) (maskObject, error) {
 	return toMask(s.engine.Boundaries().Mask()), nil
 }
 
-func (s *server) changeMask(ctx context.Context, _ call, in maskRequest) (maskObject, error) {
+func (s *server) changeMask(ctx context.Context, c call, in maskRequest) (maskObject, error) {
 	m := s.engine.Boundaries().Mask()
+	was := m
 	if in.AddressPrefixIPv4 != nil {
 		m.IPv4 = int(*in.AddressPrefixIPv4)
 	}
@@ -152,7 +156,10 @@ func (s *server) changeMask(ctx context.Context, _ call, in maskRequest) (maskOb
 	if in.CarrierNATFlag != nil {
 		m.CarrierNAT = bool(*in.CarrierNATFlag)
 	}
-	return toMask(m), s.engine.SetMask(ctx, m)
+	if err := s.engine.SetMask(ctx, m); err != nil {
+		return maskObject{}, err
+	}
+	return toMask(m), s.noteMask(ctx, c, was, m)
 }
 
 type areaObject struct {

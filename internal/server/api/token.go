@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -161,10 +163,38 @@ func (s *server) tokenUser(c call, in tokenRequest) (store.User, error) {
 	if u.Persona != 0 && id != u.Persona {
 		return u, fault.New(fault.Invalid, "InvalidPersonaForUser: this session acts as a persona, and so does every API token that it makes")
 	}
+	if byToken(c) && id != u.Persona {
+		return u, fault.New(fault.Invalid, "InvalidPersonaForUser: an API token makes no others than such as act as it does")
+	}
 	if u.Persona = id; !s.mayAct(u) {
 		return u, fault.New(fault.Invalid, "InvalidPersonaForUser: there is no persona %d for this user", id)
 	}
+	if p := s.shelves.ByID("persona", id); p != nil && id != c.user.Persona && p.Object.Is("require_reauthentication_flag") {
+		return u, fault.New(fault.Denied, "InvalidPersonaForUser: the persona %q wants the password again: take it on first (session/as_persona/%d)", p.Name, id)
+	}
 	return u, nil
+}
+
+// heir refuses an API token that may do more than the one which makes it: live
+// longer, or be used from elsewhere. Turning gives no more either.
+func (in tokenRequest) heir(maker store.Token, trusted string, days int) error {
+	if days > maker.Days {
+		return fault.New(fault.Denied, "expire_in_days is %d: an API token of %d days makes none that lives longer", days, maker.Days)
+	}
+	may, err := parseTrusted(trusted)
+	if err != nil || len(may) == 0 {
+		return err
+	}
+	wanted, err := parseTrusted(in.TrustedIPAddresses)
+	if err != nil {
+		return nil // refused below, with what is wrong
+	}
+	for _, w := range wanted {
+		if !slices.ContainsFunc(may, func(m netip.Prefix) bool { return m.Bits() <= w.Bits() && m.Contains(w.Addr()) }) {
+			return fault.New(fault.Denied, "trusted_ip_addresses: an API token makes none that is used from where it may not be used itself: %s", w)
+		}
+	}
+	return nil
 }
 
 func (s *server) createToken(ctx context.Context, c call, in tokenRequest) (tokenObject, error) {
@@ -174,6 +204,15 @@ func (s *server) createToken(ctx context.Context, c call, in tokenRequest) (toke
 	days := tokenDays
 	if in.ExpireInDays != nil {
 		days = int(*in.ExpireInDays)
+	}
+	if maker, ok := s.tokens.find(store.HashOf(c.Header.Get("session"))); ok {
+		if in.ExpireInDays == nil {
+			days = min(days, maker.Days)
+		}
+		if err := in.heir(maker, cmp.Or(maker.Trusted, s.setting(trustedSetting)), days); err != nil {
+			return tokenObject{}, err
+		}
+		in.TrustedIPAddresses = cmp.Or(in.TrustedIPAddresses, maker.Trusted)
 	}
 	if days < 1 || days > tokenDaysMax {
 		return tokenObject{}, fault.New(fault.Invalid, "expire_in_days is %d, not 1 to %d", days, tokenDaysMax)

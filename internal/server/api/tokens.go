@@ -20,6 +20,7 @@ const (
 // tokens are all API tokens there are, in memory, so that a request with one asks
 // no database; they change here when they have changed there.
 type tokens struct {
+	gone     func()     // called when a token may be no more
 	changing sync.Mutex // held while the database is read or changed, and then this: what is dead there stays dead here
 
 	mu     sync.Mutex // guards the fields below
@@ -29,7 +30,7 @@ type tokens struct {
 }
 
 func newTokens() *tokens {
-	return &tokens{byHash: map[store.Hash]store.Token{}, used: map[int64]time.Time{}}
+	return &tokens{gone: func() {}, byHash: map[store.Hash]store.Token{}, used: map[int64]time.Time{}}
 }
 
 // load reads all tokens, if that has not been done.
@@ -43,6 +44,14 @@ func (t *tokens) load(ctx context.Context, st *store.Store) error {
 // renew reads all tokens again. They may have been changed by somebody else, or
 // by a change of which nobody here knows how it ended.
 func (t *tokens) renew(ctx context.Context, st *store.Store) error {
+	err := t.readAll(ctx, st)
+	if err == nil {
+		t.gone()
+	}
+	return err
+}
+
+func (t *tokens) readAll(ctx context.Context, st *store.Store) error {
 	t.changing.Lock()
 	defer t.changing.Unlock()
 	list, err := st.Tokens(ctx, 0)
@@ -77,6 +86,7 @@ func (t *tokens) change(ctx context.Context, st *store.Store, f func() (gone, ma
 	if err := t.load(ctx, st); err != nil {
 		return err
 	}
+	defer t.gone()
 	t.changing.Lock()
 	defer t.changing.Unlock()
 	gone, made, err := f()

@@ -62,7 +62,7 @@ func (s *server) readyUser(ctx context.Context, c call, was *shelf.Record, in *o
 // samePerson makes sure that who has a session also knows his password. It
 // counts as an attempt to log in.
 func (s *server) samePerson(ctx context.Context, c call, password string) error {
-	k := from(c.user.Name, remote(c.Request))
+	k := from(c.user.Name, s.caller(c.Request))
 	if !s.attempts.begin(time.Now(), k) {
 		return fault.New(fault.Denied, "too many failed attempts: wait %v and try again", lockout)
 	}
@@ -71,15 +71,13 @@ func (s *server) samePerson(ctx context.Context, c call, password string) error 
 		s.attempts.forgive(time.Now(), k)
 		return err
 	}
-	ok := false
-	if u.Password != "" {
-		if ok, err = s.passwords.match(ctx, password, u.Password); err != nil {
-			s.attempts.forgive(time.Now(), k)
-			return err
-		}
-	}
-	if !ok {
+	switch err := s.judge(ctx, u, true, password); err { // whose directory knows it, by his directory
+	case nil:
+	case errWrongPassword:
 		return fault.New(fault.Denied, "old_password is not the present password")
+	default:
+		s.attempts.forgive(time.Now(), k)
+		return err
 	}
 	s.attempts.succeed(k)
 	return nil

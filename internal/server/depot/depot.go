@@ -56,8 +56,10 @@ type Depot struct {
 	files   map[Hash]file
 	total   int64 // bytes of all files
 	uploads map[int64]*upload
-	ended   []Upload // the newest that are complete, oldest first
-	last    int64    // number of the newest upload
+	// beginnings are files that did not come as a whole, by their keys.
+	beginnings map[string]*beginning
+	ended      []Upload // the newest that are complete, oldest first
+	last       int64    // number of the newest upload
 }
 
 type file struct {
@@ -81,7 +83,7 @@ func Open(dir string) (*Depot, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Depot{root: root, dir: dir, files: map[Hash]file{}, uploads: map[int64]*upload{}}
+	d := &Depot{root: root, dir: dir, files: map[Hash]file{}, uploads: map[int64]*upload{}, beginnings: map[string]*beginning{}}
 	if err := errors.Join(d.readFiles(), d.readUploads()); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
@@ -207,7 +209,7 @@ func (d *Depot) adopt(name string, h Hash, size int64) error {
 }
 
 // Sweep removes files that nobody keeps and that came before a time, and
-// uploads that have rested for too long. It returns how many files went.
+// uploads and beginnings that have rested for too long. It returns how many files went.
 func (d *Depot) Sweep(now, before time.Time, kept func(Hash) bool) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -232,7 +234,7 @@ func (d *Depot) Sweep(now, before time.Time, kept func(Hash) bool) (int, error) 
 		}
 		delete(d.uploads, id)
 	}
-	return gone, nil
+	return gone, d.sweepBeginnings(now)
 }
 
 // A bounded writer stops at what one file may have, and before the disk is

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"catenary/internal/fault"
@@ -50,6 +51,12 @@ func (d *Depot) readUploads() error {
 		return err
 	}
 	for _, e := range list {
+		if d.readBeginning(e) {
+			continue
+		}
+		if key, ok := strings.CutPrefix(e.Name(), "note-"); ok && d.beginnings[key] != nil {
+			continue // the names come in order: it has been read
+		}
 		var u Upload
 		n, err := fmt.Sscanf(e.Name(), "upload-%d-%d-%d", &u.ID, &u.Owner, &u.Size)
 		if err != nil || n != 3 {

@@ -67,6 +67,8 @@ type Config struct {
 	Files func() []File // all that are wanted now
 	// Allowed are the patterns of addresses that may be used; none: any may.
 	Allowed func() []string
+	// Ways are how sources are reached now; nil: directly, as nobody.
+	Ways func() Ways
 	// Fetched notes what a source has, of files that want whatever it has.
 	Fetched func(ctx context.Context, f File, h depot.Hash, size int64) error
 	Log     *slog.Logger
@@ -115,6 +117,9 @@ func New(cfg Config) *Fetcher {
 	if cfg.Limits == (Limits{}) {
 		cfg.Limits = Defaults
 	}
+	if cfg.Ways == nil {
+		cfg.Ways = func() Ways { return Ways{} }
+	}
 	return &Fetcher{cfg: cfg, looks: make(chan struct{}, 1), jobs: map[int64]*job{}}
 }
 
@@ -124,6 +129,17 @@ func (f *Fetcher) Look() {
 	case f.looks <- struct{}{}:
 	default: // it will be looked
 	}
+}
+
+// Anew says that sources may be reached in other ways now: what has failed is
+// tried again.
+func (f *Fetcher) Anew() {
+	f.mu.Lock()
+	for _, j := range f.jobs {
+		j.retry = time.Time{}
+	}
+	f.mu.Unlock()
+	f.Look()
 }
 
 // Again fetches a file now, or looks whether its source has another.
@@ -168,7 +184,7 @@ func (f *Fetcher) Run(ctx context.Context) error {
 func (f *Fetcher) start(ctx context.Context, now time.Time) time.Duration {
 	files := f.cfg.Files()
 	patterns := f.cfg.Allowed()
-	rules := rulesOf(patterns)
+	rules, ways := rulesOf(patterns), f.cfg.Ways()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.settle(files)
@@ -194,7 +210,7 @@ func (f *Fetcher) start(ctx context.Context, now time.Time) time.Duration {
 		if f.busy == f.cfg.Limits.Files {
 			continue // the next that ends looks again
 		}
-		f.begin(ctx, j, rules, now)
+		f.begin(ctx, j, rules, ways, now)
 	}
 	return wait
 }
@@ -243,7 +259,7 @@ func (j *job) due(d *depot.Depot) (at time.Time, wanted bool) {
 	return came.Add(j.file.Every), true
 }
 
-func (f *Fetcher) begin(ctx context.Context, j *job, rules rules, now time.Time) {
+func (f *Fetcher) begin(ctx context.Context, j *job, rules rules, ways Ways, now time.Time) {
 	f.busy++
 	ctx, stop := context.WithTimeoutCause(ctx, f.cfg.Limits.Whole, errSlow)
 	j.stop = stop
@@ -252,7 +268,7 @@ func (f *Fetcher) begin(ctx context.Context, j *job, rules rules, now time.Time)
 	file, had := j.file, j.version
 	f.worker.Go(func() {
 		defer stop()
-		t := &try{f: f, job: j, rules: rules, had: had}
+		t := &try{f: f, job: j, rules: rules, ways: ways, had: had}
 		if _, here := f.cfg.Depot.Has(file.Hash); !here {
 			t.had = version{}
 		}

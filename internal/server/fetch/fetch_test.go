@@ -39,6 +39,7 @@ type bench struct {
 	asked   int
 	files   []File
 	allowed []string
+	ways    Ways
 	learned map[int64]depot.Hash
 }
 
@@ -69,6 +70,7 @@ func newBench(t *testing.T, limits Limits, secure bool) *bench {
 		Depot: d, Limits: limits, Roots: roots, Log: slog.New(slog.DiscardHandler),
 		Files:   func() []File { return locked(b, func() []File { return slices.Clone(b.files) }) },
 		Allowed: func() []string { return locked(b, func() []string { return b.allowed }) },
+		Ways:    func() Ways { return locked(b, func() Ways { return b.ways }) },
 		Fetched: func(_ context.Context, f File, h depot.Hash, size int64) error {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -2,15 +2,14 @@ package fetch
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strconv"
-	"sync"
+	"strings"
 	"syscall"
 	"time"
 
@@ -78,8 +77,12 @@ type try struct {
 	f     *Fetcher
 	job   *job
 	rules rules
+	ways  Ways
 	had   version
 }
+
+// errAfresh says that what has come before of a file is of no use.
+var errAfresh = errors.New("the file has to come afresh")
 
 // fetch asks the source, and puts what it sends into the depot.
 func (t *try) fetch(ctx context.Context, file File) (got found, err error) {
@@ -95,6 +98,22 @@ func (t *try) fetch(ctx context.Context, file File) (got found, err error) {
 	if err := t.rules.check(file.Source); err != nil {
 		return got, err
 	}
+	key := depot.KeyOf(fmt.Sprint(file.ID, " ", file.Source))
+	got, err = t.ask(ctx, file, key, idle)
+	if errors.Is(err, errAfresh) {
+		if err := t.f.cfg.Depot.Forget(key); err != nil {
+			return got, err
+		}
+		idle.Reset(t.f.cfg.Limits.Head)
+		t.note(func(s *State) { s.Downloaded = 0 })
+		got, err = t.ask(ctx, file, key, idle)
+	}
+	return got, err
+}
+
+// ask asks the source for a file, or for the rest of it. It returns errAfresh if
+// the rest does not go with what has come before.
+func (t *try) ask(ctx context.Context, file File, key string, idle *time.Timer) (got found, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, file.Source, nil)
 	if err != nil {
 		return got, failed(NotAllowed, "%w", err)
@@ -106,9 +125,12 @@ func (t *try) fetch(ctx context.Context, file File) (got found, err error) {
 	if t.had.modified != "" {
 		req.Header.Set("If-Modified-Since", t.had.modified)
 	}
-	client, done := t.client()
-	defer done()
-	res, err := client.Do(req)
+	from := t.f.cfg.Depot.Beginning(key)
+	if from.Size > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", from.Size))
+		req.Header.Set("If-Range", from.Note)
+	}
+	res, err := t.client().Do(req)
 	if err != nil {
 		return got, err
 	}
@@ -118,29 +140,85 @@ func (t *try) fetch(ctx context.Context, file File) (got found, err error) {
 	case res.StatusCode == http.StatusNotModified && t.had != version{}:
 		got.unchanged, got.version = true, t.had
 		return got, nil
-	case res.StatusCode != http.StatusOK:
-		return got, &failure{status: res.StatusCode, after: retryAfter(res), err: fmt.Errorf("the source answers %s", res.Status)}
+	case res.StatusCode == http.StatusOK: // all of it
+		from = depot.Beginning{Note: validator(res.Header)}
+	case from.Size > 0 && (res.StatusCode == http.StatusRequestedRangeNotSatisfiable || res.StatusCode == http.StatusPartialContent && !isRest(res.Header, from)):
+		return got, errAfresh
+	case from.Size > 0 && res.StatusCode == http.StatusPartialContent:
+	default:
+		return got, t.refused(res)
 	}
-	return t.take(file, got, res, idle)
+	got, err = t.take(file, got, key, from, res, idle)
+	if err != nil && from.Size > 0 && failureOf(err).status == WrongHash {
+		err = errors.Join(errAfresh, err)
+	}
+	return got, err
 }
 
-// take puts the body of an answer into the depot.
-func (t *try) take(file File, got found, res *http.Response, idle *time.Timer) (found, error) {
+// refused is the failure that an answer says which has no file in it.
+func (t *try) refused(res *http.Response) error {
+	if res.StatusCode == http.StatusProxyAuthRequired {
+		return proxyRefuses(res)
+	}
+	return &failure{status: res.StatusCode, after: retryAfter(res), err: fmt.Errorf("the source answers %s", res.Status)}
+}
+
+// lastChange is how long before it was sent a file must have changed last, so
+// that its time tells it from every other that is there later.
+const lastChange = time.Minute
+
+// validator is by which a source says whether the rest of a file still goes with
+// its beginning; empty: by nothing.
+func validator(h http.Header) string {
+	if tag := h.Get("ETag"); strings.HasPrefix(tag, `"`) {
+		return tag
+	}
+	modified, err := http.ParseTime(h.Get("Last-Modified"))
+	sent, err2 := http.ParseTime(h.Get("Date"))
+	if err != nil || err2 != nil || sent.Sub(modified) < lastChange {
+		return ""
+	}
+	return h.Get("Last-Modified")
+}
+
+var rangeForm = regexp.MustCompile(`^bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)$`)
+
+// isRest reports whether a part that a source sends is the rest of what has come
+// before, to the end.
+func isRest(h http.Header, from depot.Beginning) bool {
+	if tag := h.Get("ETag"); tag != "" && strings.HasPrefix(from.Note, `"`) && tag != from.Note {
+		return false
+	}
+	m := rangeForm.FindStringSubmatch(h.Get("Content-Range"))
+	if m == nil || m[1] != strconv.FormatInt(from.Size, 10) {
+		return false
+	}
+	last, err := strconv.ParseInt(m[2], 10, 64)
+	return err == nil && (m[3] == "*" || m[3] == strconv.FormatInt(last+1, 10))
+}
+
+// take puts the body of an answer into the depot, behind what has come before.
+func (t *try) take(file File, got found, key string, from depot.Beginning, res *http.Response, idle *time.Timer) (found, error) {
 	limits := t.f.cfg.Limits
 	most := limits.Bytes
 	if file.Size > 0 && file.Hash != "" && !file.Learned {
 		most = min(most, file.Size)
 	}
-	if res.ContentLength > most {
-		return got, failed(TooLarge, "the source has %d bytes, more than %d", res.ContentLength, most)
+	if from.Size+max(res.ContentLength, 0) > most {
+		return got, failed(TooLarge, "the source has %d bytes, more than %d", from.Size+res.ContentLength, most)
 	}
-	t.note(func(s *State) { s.Status, s.Total = Downloading, max(res.ContentLength, 0) })
-	body := &body{r: res.Body, left: most, read: func(n int) {
+	t.note(func(s *State) {
+		s.Status, s.Downloaded, s.Total = Downloading, from.Size, 0
+		if res.ContentLength > 0 {
+			s.Total = from.Size + res.ContentLength
+		}
+	})
+	body := &body{r: res.Body, left: most - from.Size, read: func(n int) {
 		idle.Reset(limits.Idle)
 		t.note(func(s *State) { s.Downloaded, s.Progress = s.Downloaded+int64(n), time.Now() })
 	}}
 	var err error
-	got.hash, got.size, err = t.f.cfg.Depot.PutIf(body, func(h depot.Hash, size int64) error {
+	got.hash, got.size, err = t.f.cfg.Depot.PutBehind(key, from, body, func(h depot.Hash, size int64) error {
 		if file.Hash != "" && !file.Learned && h != file.Hash {
 			return failed(WrongHash, "the source has a file with the hash %s, and not %s", h, file.Hash)
 		}
@@ -193,17 +271,9 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 // client makes a client for one try. It looks at every address before it uses
-// it, and at every machine before it dials it; done ends its connections.
-func (t *try) client() (client *http.Client, done func()) {
-	w := &watched{rules: t.rules}
-	dialer := &net.Dialer{Timeout: t.f.cfg.Limits.Head, ControlContext: w.control}
-	w.transport = &http.Transport{
-		DialContext:        dialer.DialContext,
-		TLSClientConfig:    &tls.Config{RootCAs: t.f.cfg.Roots, MinVersion: tls.VersionTLS12},
-		DisableKeepAlives:  true, // the next address is dialled by its own right
-		DisableCompression: true, // the hash is that of what is there
-	}
-	return &http.Client{Transport: w, CheckRedirect: func(req *http.Request, via []*http.Request) error {
+// it, and at every machine before it dials it.
+func (t *try) client() *http.Client {
+	return &http.Client{Transport: hops{t}, CheckRedirect: func(req *http.Request, via []*http.Request) error {
 		switch last := via[len(via)-1]; {
 		case len(via) > t.f.cfg.Limits.Hops:
 			return failed(Misled, "the source sends on more than %d times", t.f.cfg.Limits.Hops)
@@ -211,39 +281,39 @@ func (t *try) client() (client *http.Client, done func()) {
 			return failed(Misled, "the source sends on from https to http")
 		}
 		return nil
-	}}, w.transport.CloseIdleConnections
+	}}
 }
 
-// watched is a transport that uses no address which is not allowed.
-type watched struct {
-	rules     rules
-	transport *http.Transport
+// hops is a transport that uses no address which is not allowed, and each in its
+// own way.
+type hops struct{ *try }
 
-	mu    sync.Mutex // guards named
-	named bool       // the address of now is one that an allowed URL names
-}
-
-func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := w.rules.checkURL(req.URL); err != nil {
+func (h hops) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := h.rules.checkURL(req.URL); err != nil {
 		return nil, err
 	}
-	w.mu.Lock()
-	w.named = w.rules.names(req.URL)
-	w.mu.Unlock()
-	return w.transport.RoundTrip(req)
+	way, err := h.hop(req.URL)
+	if err != nil {
+		return nil, err
+	}
+	if way.login != nil && req.Header.Get("Authorization") == "" {
+		req = req.Clone(req.Context()) // the next address has another
+		req.SetBasicAuth(way.login.User, way.login.Password)
+	}
+	return way.transport.RoundTrip(req)
 }
+
+// watched looks at the machine that an address turns out to be.
+type watched struct{ named bool } // an allowed URL says the address's host
 
 // control is called with the address that is dialled, after names were looked
 // up.
-func (w *watched) control(_ context.Context, _, address string, _ syscall.RawConn) error {
+func (w watched) control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return failed(NotAllowed, "%q is no address of a machine: %w", address, err)
 	}
-	w.mu.Lock()
-	named := w.named
-	w.mu.Unlock()
-	if isSpecial(at.Addr()) && !named {
+	if isSpecial(at.Addr()) && !w.named {
 		return failed(NotAllowed, "the source is at %v, which is used only if an allowed URL says its host", at.Addr())
 	}
 	return nil

@@ -22,7 +22,8 @@ type Names func(kind string, id int64) string
 
 // Append writes the object as programs see it: every field but the hidden
 // ones, in the order of the shape. What has not been said is written as the
-// default of its type; nested objects and JSON without a value are left out.
+// default of its type; optional fields, nested objects and JSON without a value
+// are left out.
 func (o *Object) Append(b []byte, h Header, names Names) []byte {
 	return o.append(b, h, names, false)
 }
@@ -36,7 +37,7 @@ func (o *Object) append(b []byte, h Header, names Names, within bool) []byte {
 	for i := range o.shape.Fields {
 		f := &o.shape.Fields[i]
 		v := o.at(i)
-		if f.Hidden || said && o.values[i] == nil || v == nil && !f.List && f.Type != Head {
+		if f.Hidden || (said || f.Optional) && o.values[i] == nil || v == nil && !f.List && f.Type != Head {
 			continue
 		}
 		if !first {

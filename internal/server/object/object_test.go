@@ -293,3 +293,33 @@ func TestShapes(t *testing.T) {
 		}
 	}
 }
+
+// TestOptional: of a field whose zero says something, nothing is said until
+// somebody says it.
+func TestOptional(t *testing.T) {
+	codes := mustParse("codes\n\tone number opt\n\ttwo number\nof\n\tcodes codes\n")
+	for in, want := range map[string]struct{ out, cell, diff string }{
+		`{}`:                     {`{"two":0}`, "", ""},
+		`{"one":0}`:              {`{"one":0,"two":0}`, "0", "one"},
+		`{"one":null,"two":"0"}`: {`{"two":0}`, "", ""},
+		`{"one":-1}`:             {`{"one":-1,"two":0}`, "-1", "one"},
+	} {
+		o, err := codes["codes"].Decode([]byte(in), Strict)
+		if err == nil {
+			o, err = codes["codes"].Load(o.Store())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := New(codes["of"])
+		out.Set("codes", o)
+		cell, ok := out.Cell("codes/one", Header{}, nil)
+		var diff string
+		for _, d := range Diff(New(codes["codes"]), o, nil) {
+			diff += d.Field
+		}
+		if got := string(out.Append(nil, Header{}, nil)); got != `{"codes":`+want.out+`}` || cell != want.cell || !ok || diff != want.diff {
+			t.Errorf("%s is written %s, as a cell %q %v, and differs in %q", in, got, cell, ok, diff)
+		}
+	}
+}

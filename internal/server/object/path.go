@@ -38,6 +38,9 @@ func (o *Object) Cell(path string, h Header, names Names) (string, bool) {
 	if f.Hidden {
 		return "", false
 	}
+	if f.Optional && o.values[i] == nil {
+		return "", !deeper
+	}
 	v := o.at(i)
 	if f.Type == Head && v == nil {
 		return headCell(f.Head, rest, h, names)
@@ -129,7 +132,7 @@ func (o *Object) text(i int, names Names) string {
 	f := &o.shape.Fields[i]
 	v := o.at(i)
 	switch {
-	case v == nil:
+	case v == nil, f.Optional && o.values[i] == nil:
 		return ""
 	case f.List:
 		if list, _ := v.([]any); len(list) == 0 {

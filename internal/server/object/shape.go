@@ -46,6 +46,7 @@ type Field struct {
 	Hidden   bool     // never said
 	Secret   bool     // hidden, and kept apart from the rest: it is encrypted
 	Default  any      // as Type says; nil: its zero value
+	Optional bool     // left out when it was not said: its zero value would say something else
 }
 
 // A Shape is the fields of one sort of object, in the order in which they are
@@ -164,6 +165,8 @@ func parseField(words []string, shape func(string) *Shape) (Field, error) {
 	}
 	for _, w := range words[2:] {
 		switch {
+		case w == "opt":
+			f.Optional = true
 		case w == "ro":
 			f.ReadOnly = true
 		case w == "req":

@@ -1,4 +1,5 @@
-// Package reissue says when saved questions are asked again.
+// Package reissue says when saved questions, and those for the members of groups,
+// are asked again.
 //
 // A [Planner] is told which questions there are and how often each is wanted,
 // and names, one after the other, those whose time has come. It asks nothing
@@ -7,13 +8,14 @@
 package reissue
 
 import (
+	"cmp"
 	"container/heap"
 	"time"
 )
 
 const (
-	// gap is the time between two askings at least: a server that was off for an
-	// hour must not ask a thousand questions at once.
+	// gap is the time between two askings at least, unless a planner has another: a
+	// server that was off for an hour must not ask a thousand questions at once.
 	gap = 100 * time.Millisecond
 	// jitterPart is the part of its interval by which a question comes late at
 	// most, so that those of the same interval drift apart.
@@ -25,7 +27,7 @@ const (
 	retryMax = 5 * time.Minute
 )
 
-// An Entry is a saved question that is asked again and again.
+// An Entry is a question that is asked again and again.
 type Entry struct {
 	ID    int64
 	Every time.Duration // between two askings; positive
@@ -35,6 +37,9 @@ type Entry struct {
 // A Planner keeps the order in which questions fall due. The zero Planner is
 // empty and ready.
 type Planner struct {
+	// Gap is the time between two askings at least; 0: a tenth of a second.
+	Gap time.Duration
+
 	queue queue
 	at    map[int64]*planned
 	free  time.Time // nothing is asked before
@@ -95,7 +100,7 @@ func (p *Planner) Due(now time.Time) (id int64, ok bool) {
 		return 0, false
 	}
 	n := p.queue[0]
-	p.free = now.Add(gap)
+	p.free = now.Add(cmp.Or(p.Gap, gap))
 	n.Last, n.due = now, now.Add(n.Every+jitter(n.Entry))
 	heap.Fix(&p.queue, n.place)
 	return n.ID, true

@@ -72,7 +72,8 @@ func TestFailed(t *testing.T) {
 // out, and never two within the gap, whatever is set and removed meanwhile.
 func TestLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var p Planner
+		p := Planner{Gap: time.Duration(rapid.SampledFrom([]int{0, 1, 10}).Draw(t, "gap")) * time.Second}
+		gap := max(p.Gap, gap)
 		entries := map[int64]Entry{}
 		for range rapid.IntRange(1, 20).Draw(t, "entries") {
 			e := Entry{ID: rapid.Int64Range(1, 30).Draw(t, "id"), Every: time.Duration(rapid.IntRange(20, 7200).Draw(t, "every")) * time.Second}
@@ -114,4 +115,20 @@ func TestLaws(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestCrowd: a thousand questions that nobody has ever asked, and for which there
+// is hardly time, are asked one after the other, each as often as the others.
+func TestCrowd(t *testing.T) {
+	const n, every = 1000, 2 * time.Hour
+	p := Planner{Gap: 10 * time.Second}
+	for id := range int64(n) {
+		p.Set(begun, Entry{ID: id + 1, Every: every})
+	}
+	asked := run(&p, begun, begun.Add(3*n*p.Gap-time.Second))
+	for id := range int64(n) {
+		if times := asked[id+1]; len(times) < 2 || len(times) > 4 { // three times, and half a minute of chance at either end
+			t.Fatalf("%d of %d was asked at %v", id+1, n, times)
+		}
+	}
 }

@@ -33,6 +33,7 @@ type Setting struct {
 	Min     int64
 	Max     int64
 	Check   func(value string) error // of a text; nil: any text will do
+	Secret  bool                     // encrypted where it is kept, and never shown
 }
 
 // All are the settings that this version acts on. Who adds one acts on it.
@@ -59,6 +60,18 @@ var All = []Setting{
 		Meaning: "What of a client certificate is the name of its user: upn (the principal name), email or cn (the common name)."},
 	{Name: "public_url", Check: checkURL,
 		Meaning: "The URL at which people and identity providers reach this server: https://host[:port]."},
+	{Name: ProxyServer, Check: checkHost,
+		Meaning: "The name or address of the HTTP proxy by which files of packages are fetched from their sources; empty: directly. Another one needs the password again."},
+	{Name: ProxyPort, Default: "8080", Numeric: true, Min: 1, Max: 65_535,
+		Meaning: "The port of that proxy. Another one needs the password again."},
+	{Name: ProxyType, Default: "BASIC", Check: checkProxyType,
+		Meaning: "BASIC: the proxy may ask for a user and password; NONE: no proxy is used. NTLM is not possible."},
+	{Name: ProxyUser, Check: checkProxyUser,
+		Meaning: "The user that the proxy asks for; empty: it asks for none."},
+	{Name: ProxyPassword, Secret: true,
+		Meaning: "His password. It is never shown: (secret) stands for one that is set."},
+	{Name: ProxyBypass, Check: checkBypass,
+		Meaning: "Hosts that are reached without the proxy, with commas: names, addresses, networks as 10.0.0.0/8, domains as .example.org."},
 	{Name: AuditDays, Default: "0", Numeric: true, Max: 36_500,
 		Meaning: "For how many days the audit is kept; 0: for ever."},
 	{Name: "require_action_approval", Default: "0", Numeric: true, Max: 1,
@@ -79,6 +92,10 @@ var All = []Setting{
 		Meaning: "A run of a sensor that was stopped earlier than this, in seconds, does not count for that."},
 	{Name: LoadMedium, Default: "1000", Numeric: true, Max: 600_000,
 		Meaning: "From how many milliseconds on average the load of a question or a sensor on a machine is said to be medium."},
+	{Name: DiagnosticsEvery, Default: "1440", Numeric: true, Max: 43_200,
+		Meaning: "How often, in minutes, a report on the server is written into its data folder; 0: never."},
+	{Name: DiagnosticsKept, Default: "14", Numeric: true, Min: 1, Max: 1000,
+		Meaning: "How many of these reports are kept, the newest."},
 	{Name: LoadHigh, Default: "5000", Numeric: true, Max: 600_000,
 		Meaning: "From how many milliseconds on average it is said to be high."},
 }
@@ -112,6 +129,12 @@ const (
 const (
 	LoadMedium = "question_load_medium_ms"
 	LoadHigh   = "question_load_high_ms"
+)
+
+// The settings of the reports on the server (docs/operations.md).
+const (
+	DiagnosticsEvery = "diagnostics_export_minutes"
+	DiagnosticsKept  = "diagnostics_export_count"
 )
 
 // SelfApproval is 1 if nobody else has to approve an action.
@@ -162,6 +185,9 @@ func Settle(was, o *object.Object) error {
 	}
 	if !o.Has("value") {
 		return nil
+	}
+	if known && s.Secret {
+		return s.hide(o)
 	}
 	text, err := textOf(o.Raw("value"))
 	if err != nil {
@@ -239,6 +265,9 @@ func raw(text string, numeric bool) json.RawMessage {
 
 // Value is what holds: what an operator has said, or the default.
 func Value(o *object.Object) string {
+	if s, known := Find(o.Text("name")); known && s.Secret {
+		return o.Text(hidden)
+	}
 	if o.Has("value") {
 		if text, err := textOf(o.Raw("value")); err == nil {
 			return text
@@ -249,6 +278,9 @@ func Value(o *object.Object) string {
 
 // Show lets an object say what holds.
 func Show(o *object.Object) {
+	if o.Text(hidden) != "" {
+		o.Set("value", raw(shown, false))
+	}
 	if !o.Has("value") {
 		o.Set("value", raw(o.Text("default_value"), o.Text("value_type") == "Numeric" && o.Text("default_value") != ""))
 	}

@@ -71,6 +71,11 @@ func (s *Shelves) Change(ctx context.Context, by Author, f func(c *Change) error
 	for _, f := range c.after {
 		f()
 	}
+	for _, w := range s.watches {
+		if slices.ContainsFunc(w.kinds, func(kind string) bool { return len(c.staged[kind]) > 0 }) {
+			w.f()
+		}
+	}
 	return nil
 }
 

@@ -40,6 +40,7 @@ var Kinds = []Kind{
 	{Name: "oidc_provider", Noun: "OIDCProvider", What: "OpenID Connect provider"},
 	{Name: "saml_provider", Noun: "SAMLProvider", What: "SAML provider"},
 	{Name: "scim_server", Noun: "SCIMServer", What: "SCIM server", Taken: "SCIMServerAlreadyExists"},
+	{Name: "license", Noun: "License", What: "licence", Loose: true},
 	{Name: "server_trust", Noun: "ServerTrust", What: "trusted server", Loose: true},
 	{Name: "zone_server", Noun: "ZoneServer", What: "zone server"},
 	{Name: "server_registration_request", Noun: "ServerRegistrationRequest", What: "registration of a server", Loose: true},

@@ -74,9 +74,10 @@ type shelf struct {
 
 // Shelves are all objects. Their methods may be called from any goroutine.
 type Shelves struct {
-	store *store.Store
-	one   sync.Mutex // one change at a time; also guards lent and guard
-	guard func(*Change) error
+	store   *store.Store
+	one     sync.Mutex // one change at a time; also guards lent, guard and watches
+	guard   func(*Change) error
+	watches []watch
 
 	mu      sync.RWMutex // guards the shelves
 	shelves map[string]*shelf
@@ -202,6 +203,20 @@ func (s *Shelves) Guard(f func(c *Change) error) {
 	s.guard = f
 }
 
+// A watch is somebody who wants to know of changes.
+type watch struct {
+	kinds []string
+	f     func()
+}
+
+// Watch has f called after every change of objects of some kinds, before the
+// change returns. f changes nothing itself.
+func (s *Shelves) Watch(f func(), kinds ...string) {
+	s.one.Lock()
+	defer s.one.Unlock()
+	s.watches = append(s.watches, watch{kinds, f})
+}
+
 // ByID returns a record, or nil.
 func (s *Shelves) ByID(kind string, id int64) *Record {
 	s.mu.RLock()
@@ -280,13 +295,18 @@ func (s *Shelves) find(kind string, ref object.Ref, onShelf func(string, object.
 	if ok {
 		return object.Ref{ID: id}, nil
 	}
-	what := fmt.Sprintf("number %d", ref.ID)
-	if ref.ID == 0 {
-		what = fmt.Sprintf("the name %q", ref.Name)
-	}
 	noun := kind
 	if k := s.Kind(kind); k != nil {
 		noun = k.What
 	}
-	return object.Ref{}, object.Bad("", "there is no %s with %s", noun, what)
+	return object.Ref{}, NotThere(noun, ref)
+}
+
+// NotThere is the error about a reference that means nothing.
+func NotThere(noun string, ref object.Ref) error {
+	what := fmt.Sprintf("number %d", ref.ID)
+	if ref.ID == 0 {
+		what = fmt.Sprintf("the name %q", ref.Name)
+	}
+	return object.Bad("", "there is no %s with %s", noun, what)
 }

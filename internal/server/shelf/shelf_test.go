@@ -2,6 +2,7 @@ package shelf
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -324,5 +325,36 @@ func TestStale(t *testing.T) {
 	})
 	if fault.KindOf(err) != fault.Invalid {
 		t.Errorf("a reference to nothing: %v", err)
+	}
+}
+
+// TestWatch: who watches hears of changes of his kinds that have happened, once
+// each.
+func TestWatch(t *testing.T) {
+	s := newRig(t)
+	var heard []string
+	for _, kinds := range [][]string{{"persona"}, {"group", "dashboard"}} {
+		s.Watch(func() { heard = append(heard, kinds[0]) }, kinds...)
+	}
+	do := func(fail error, kinds ...string) {
+		err := s.Change(t.Context(), Author{}, func(c *Change) error {
+			for _, kind := range kinds {
+				o := object.New(object.ShapeOf(kind))
+				o.Set("name", kind)
+				if _, err := c.Create(kind, 0, o); err != nil {
+					return err
+				}
+			}
+			return fail
+		})
+		if !errors.Is(err, fail) {
+			t.Fatal(err)
+		}
+	}
+	do(errors.New("no"), "group")
+	do(nil, "group", "dashboard")
+	do(nil, "saved_question")
+	if !slices.Equal(heard, []string{"group"}) {
+		t.Errorf("heard of %v", heard)
 	}
 }

@@ -2,6 +2,8 @@ package signin
 
 import (
 	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
@@ -31,6 +33,10 @@ type SAMLConfig struct {
 	NameAttribute    string // empty: the NameID
 	DisplayAttribute string
 	GroupAttribute   string
+	// Key opens encrypted assertions, and Certificate tells providers with what to
+	// encrypt; nil: they are not taken.
+	Key         *rsa.PrivateKey
+	Certificate *x509.Certificate
 }
 
 // A SAML is an identity provider whose metadata has been read.
@@ -64,6 +70,7 @@ func NewSAML(c SAMLConfig) (*SAML, error) {
 	}
 	s := &SAML{cfg: c, sp: saml.ServiceProvider{
 		EntityID: metadata.String(), MetadataURL: *metadata, AcsURL: *acs, IDPMetadata: idp,
+		Certificate:       c.Certificate,
 		AuthnNameIDFormat: saml.UnspecifiedNameIDFormat, // what the provider thinks best
 	}}
 	s.sp.ValidateAudienceRestriction = s.isForUs
@@ -74,7 +81,15 @@ func NewSAML(c SAMLConfig) (*SAML, error) {
 }
 
 // Metadata describes us to the identity provider.
-func (s *SAML) Metadata() ([]byte, error) { return xml.MarshalIndent(s.sp.Metadata(), "", "  ") }
+func (s *SAML) Metadata() ([]byte, error) {
+	m := s.sp.Metadata()
+	for _, d := range m.SPSSODescriptors {
+		for i := range d.KeyDescriptors {
+			d.KeyDescriptors[i].EncryptionMethods = encryptionMethods()
+		}
+	}
+	return xml.MarshalIndent(m, "", "  ")
+}
 
 // Begin returns where to send somebody, and what to remember meanwhile under
 // relay.
@@ -101,7 +116,10 @@ func (s *SAML) Finish(response string, p Pending) (Identity, error) {
 	if err != nil {
 		return Identity{}, fault.New(fault.Invalid, "the SAML response is no base64")
 	}
-	if err := soleAssertion(doc); err != nil {
+	if doc, err = s.opened(doc); err == nil {
+		err = soleAssertion(doc)
+	}
+	if err != nil {
 		return Identity{}, fault.New(fault.Denied, "the SAML response: %w", err)
 	}
 	a, err := s.sp.ParseXMLResponse(doc, []string{p.Request}, s.sp.AcsURL)

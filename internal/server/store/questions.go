@@ -26,6 +26,15 @@ type Question struct {
 	Scope        string // the machines that its asker could ask, in his own words; empty: all
 	Priority     int    // above others (1), or below (-1), where not all can be sent at once
 
+	Name    string // that its asker gave it; may be empty
+	Index   int64  // the place that he gave it among others
+	Persona int64  // as which he asked; 0: as himself
+	InWords bool   // he asked it by a text, and not by objects
+
+	// Tracks is the number of the computer group whose machines the server has
+	// asked for by itself; 0: somebody wanted the answer.
+	Tracks int64
+
 	// SavedQuestion is the number of the saved question that it was asked for; 0:
 	// of none. It is read only: KeepReissue writes it.
 	SavedQuestion int64
@@ -48,6 +57,13 @@ type questionRow struct {
 	Scope          string
 	Priority       int64
 
+	Name      string
+	Place     int64
+	PersonaID int64
+	InWords   flag
+
+	TracksGroupID int64
+
 	SavedQuestionID int64 `bun:",scanonly"` // of ofSaved
 }
 
@@ -59,6 +75,8 @@ func (r questionRow) question() Question {
 		ID: uint64(r.ID), Text: r.Text, UserID: r.UserID, Plan: r.Plan, ComputerID: r.ComputerID != 0,
 		Issued: when(r.Issued), Expires: when(r.Expires), Closed: when(r.Closed),
 		ContextGroup: r.ContextGroupID, Scope: r.Scope, Priority: int(r.Priority), SavedQuestion: r.SavedQuestionID,
+		Name: r.Name, Index: r.Place, Persona: r.PersonaID, InWords: r.InWords != 0,
+		Tracks: r.TracksGroupID,
 	}
 }
 
@@ -68,6 +86,8 @@ func (s *Store) CreateQuestion(ctx context.Context, q Question) (uint64, error) 
 		Text: legible(q.Text), UserID: q.UserID, Plan: solid(q.Plan), ComputerID: flagged(q.ComputerID),
 		Issued: micros(q.Issued), Expires: micros(q.Expires), Closed: micros(q.Closed),
 		ContextGroupID: q.ContextGroup, Scope: q.Scope, Priority: int64(q.Priority),
+		Name: legible(q.Name), Place: q.Index, PersonaID: q.Persona, InWords: flagged(q.InWords),
+		TracksGroupID: q.Tracks,
 	}
 	if _, err := s.write.NewInsert().Model(&r).Returning("id").Exec(ctx); err != nil {
 		return 0, failed(err, "question %q", q.Text)
@@ -85,8 +105,14 @@ func (s *Store) Question(ctx context.Context, id uint64) (Question, error) {
 }
 
 // Questions returns a page of the questions, newest first and without their
-// plans, and how many there are in all.
+// plans, and how many there are in all. Those are left out that the server has
+// asked by itself for the machines of groups: see [Store.AllQuestions].
 func (s *Store) Questions(ctx context.Context, offset, limit int) ([]Question, int, error) {
+	return s.questionsWhere(ctx, "repeats = ? AND tracks_group_id = 0", 0, offset, limit)
+}
+
+// AllQuestions is Questions with those that the server has asked by itself.
+func (s *Store) AllQuestions(ctx context.Context, offset, limit int) ([]Question, int, error) {
 	return s.questionsWhere(ctx, "repeats = ?", 0, offset, limit)
 }
 

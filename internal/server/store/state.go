@@ -22,16 +22,38 @@ func Inspect(ctx context.Context, address string) (State, error) {
 	defer src.close()
 	s := src.store
 	state := State{Name: s.name, Newest: newest(), Contents: src.contents()}
-	version, size := "SELECT sqlite_version()", "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
-	if s.engine == postgres {
-		version, size = "SHOW server_version", "SELECT pg_database_size(current_database())"
-	}
-	if state.Engine, err = single[string](ctx, src.tx, version); err == nil {
-		state.Size, err = single[int64](ctx, src.tx, size)
-	}
-	if err != nil {
+	if state.Engine, state.Size, err = engineOf(ctx, s.engine, src.tx); err != nil {
 		return State{}, failed(err, "database %s", s.name)
 	}
-	state.Engine = s.engine.String() + " " + state.Engine
 	return state, nil
+}
+
+// engineOf is what a database says it is, and how large.
+func engineOf(ctx context.Context, e engine, db queryer) (name string, size int64, err error) {
+	version, bytes := "SELECT sqlite_version()", "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+	if e == postgres {
+		version, bytes = "SHOW server_version", "SELECT pg_database_size(current_database())"
+	}
+	if name, err = single[string](ctx, db, version); err == nil {
+		size, err = single[int64](ctx, db, bytes)
+	}
+	return e.String() + " " + name, size, err
+}
+
+// A Health is how a database that is in use is.
+type Health struct {
+	Engine  string // SQLite or PostgreSQL, with its version
+	Size    int64  // bytes on disk
+	Version int64  // of its tables
+}
+
+// Health looks at the database, which answers that only if it is there.
+func (s *Store) Health(ctx context.Context) (h Health, err error) {
+	if h.Engine, h.Size, err = engineOf(ctx, s.engine, s.read.DB); err == nil {
+		h.Version, err = version(ctx, s.engine, s.read.DB)
+	}
+	if err != nil {
+		return Health{}, failed(err, "database %s", s.name)
+	}
+	return h, nil
 }

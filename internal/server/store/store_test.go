@@ -94,7 +94,7 @@ func fill(t *testing.T, s *Store) {
 	_, err = s.CreateSensor(ctx, Sensor{Name: "Who", Definition: []byte{1, 0, 2}, Signed: []byte{9}, Created: noon, Modified: noon, ModifiedBy: "ann"})
 	must(t, err)
 	for range 2 {
-		_, err = s.CreateQuestion(ctx, Question{Text: "Get Who from all machines", UserID: u.ID, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Minute), Priority: -1})
+		_, err = s.CreateQuestion(ctx, Question{Text: "Get Who from all machines", UserID: u.ID, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Minute), Priority: -1, Name: "who\x00", Index: -4, Persona: 3, InWords: true})
 		must(t, err)
 	}
 	must(t, s.CloseQuestion(ctx, 1, noon.Add(time.Second), Answer{Result: []byte("rows"), Account: someAccount}))
@@ -152,11 +152,11 @@ func testRestartKeepsEverything(t *testing.T, e storetest.Engine) {
 		Tokens:  []Token{{ID: 1, Hash: HashOf("token-1"), UserID: 1, Name: "script", Notes: "n", Trusted: "10.0.0.0/8", Days: 7, Created: noon, Expires: noon.AddDate(0, 0, 7)}},
 		Sensors: []Sensor{{ID: 1, Name: "Computer Name", Builtin: true, Created: noon, Modified: noon}, {ID: 2, Name: "Who", Definition: []byte{1, 0, 2}, Signed: []byte{9}, Created: noon, Modified: noon, ModifiedBy: "ann"}},
 		Question: Question{
-			ID: 1, Text: "Get Who from all machines", UserID: 1, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Second), Closed: noon.Add(time.Second), Priority: -1,
+			ID: 1, Text: "Get Who from all machines", UserID: 1, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Second), Closed: noon.Add(time.Second), Priority: -1, Name: "who\ufffd", Index: -4, Persona: 3, InWords: true,
 		},
 		Result:   []byte("rows"),
 		Account:  someAccount,
-		Open:     []Question{{ID: 2, Text: "Get Who from all machines", UserID: 1, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Minute), Priority: -1}},
+		Open:     []Question{{ID: 2, Text: "Get Who from all machines", UserID: 1, Plan: []byte{7}, ComputerID: true, Issued: noon, Expires: noon.Add(time.Minute), Priority: -1, Name: "who\ufffd", Index: -4, Persona: 3, InWords: true}},
 		Clients:  []Client{{ID: endpoint.ID{1}, ComputerID: 1<<32 - 1, Name: "pc", Key: HashOf("key"), Enrolled: noon, Incarnation: 1<<64 - 1, Sequence: 3}},
 		Secrets:  []Secret{{Hash: HashOf("s"), Name: "bundle", Created: noon, Expires: noon.Add(time.Hour), Uses: 4}},
 		Settings: map[string]string{"k": "v"},
