@@ -163,23 +163,33 @@ func questionGrid(list []questionObject, now time.Time, relative bool) grid {
 func (d *desk) questionShow(f *flags) *cobra.Command {
 	var asJSON, all bool
 	cmd := &cobra.Command{
-		Use:   "show ID",
+		Use:   "show [ID]",
 		Short: "Show what has become of a question on each machine",
 		Long: `Show accounts for every machine that a question went to: how many have answered,
 and the others by name, with what is known of them; and what was found if the
 answer may have been tampered with on its way. The rows of the answer are printed
-by 'catenary ask --resume ID'.`,
-		Example: `  catenary question show 42
+by 'catenary ask --resume ID'. Without an ID it is the newest question that
+'catenary question list' shows.`,
+		Example: `  catenary question show
+  catenary question show 42
   catenary question show 42 --json | jq -r '.account.exceptions[] | select(.outcome == "not_reached") | .host_name'`,
-		Args: words(1, 1, "the ID of a question"),
+		Args: words(0, 1, "the ID of a question"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := strconv.ParseUint(args[0], 10, 64)
-			if err != nil {
-				return UsageError(cmd, fmt.Errorf("%q is not the ID of a question", args[0]))
+			id := uint64(0)
+			if len(args) == 1 {
+				var err error
+				if id, err = strconv.ParseUint(args[0], 10, 64); err != nil {
+					return UsageError(cmd, fmt.Errorf("%q is not the ID of a question", args[0]))
+				}
 			}
 			c, err := d.connect(f)
 			if err != nil {
 				return err
+			}
+			if len(args) == 0 {
+				if id, err = c.newestQuestion(cmd.Context()); err != nil {
+					return err
+				}
 			}
 			if asJSON {
 				return c.printQuestion(cmd.Context(), cmd.OutOrStdout(), id)
@@ -333,6 +343,17 @@ func (c *client) questions(ctx context.Context, limit int) ([]questionObject, er
 		return nil, err
 	}
 	return withoutCache(list), nil
+}
+
+func (c *client) newestQuestion(ctx context.Context) (uint64, error) {
+	list, err := c.questions(ctx, 1)
+	if err == nil && len(list) == 0 {
+		err = fault.New(fault.NotFound, "nothing has been asked yet; try: catenary ask 'Get Computer Name from all machines'")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return list[0].ID, nil
 }
 
 func (c *client) resultInfo(ctx context.Context, id uint64) (progress, error) {

@@ -26,7 +26,7 @@ func (f *fleet) serveQuestions(mux *http.ServeMux) {
 			list = append(list, object(i, f.questions[i]))
 		}
 		if r.URL.Query().Get("row_count") == "1" {
-			list = list[:1]
+			list = list[:min(1, len(list))]
 		}
 		reply(w, append(list, map[string]any{"cache_id": 1, "errors": []any{}}))
 	})
@@ -107,6 +107,21 @@ func TestQuestionShowOfSomeMachines(t *testing.T) {
 	}
 }
 
+// TestQuestionShowNewest: without an ID it is the newest question.
+func TestQuestionShowNewest(t *testing.T) {
+	f := newFleet(t)
+	p := newPlace(t).at(f)
+	out, errs, code := p.run("question", "show")
+	if want := "catenary: nothing has been asked yet; try: catenary ask 'Get Computer Name from all machines'\n"; out != "" || errs != want || code == exitOK {
+		t.Errorf("%d, %q, %q", code, out, errs)
+	}
+	inquiries(f)
+	f.questions = f.questions[:2]
+	if newest, second := p.says(t, "question", "show"), p.says(t, "question", "show", "2"); newest != second {
+		t.Errorf("got\n%s\nand not\n%s", newest, second)
+	}
+}
+
 func TestQuestionShow(t *testing.T) {
 	f := newFleet(t)
 	inquiries(f)
@@ -166,7 +181,7 @@ gamma           4000000000  10.1.7.0/24  future
 		}
 	}
 	for args, says := range map[string]string{
-		"show x": `"x" is not the ID of a question`, "show": "takes the ID of a question, but got 0", "list --limit 0": "--limit 0 is not between 1 and 1000",
+		"show x": `"x" is not the ID of a question`, "show 1 2": "takes the ID of a question, but got 2", "list --limit 0": "--limit 0 is not between 1 and 1000",
 	} {
 		if _, errs, code := p.run(append([]string{"question"}, strings.Fields(args)...)...); code != exitUsage || !strings.Contains(errs, says) {
 			t.Errorf("%s: %q, code %d", args, errs, code)
