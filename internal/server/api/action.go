@@ -47,7 +47,7 @@ func (s *server) actionFaces() []*face {
 		{path: "actions", kind: "action", verbs: canList | canShow | canChange | listHasInfo, read: rights.ReadAction, write: rights.WriteAction,
 			setOf: s.packageSet, prepare: prepareAction, derive: s.deriveAction},
 		{path: "saved_actions", kind: "saved_action", verbs: canList | canShow | canChange | canRemove | listHasInfo | goneSaysID, read: rights.ReadAction, write: rights.WriteAction,
-			setOf: s.packageSet, prepare: s.prepareSavedAction, remove: s.removeSavedAction, derive: deriveSavedAction},
+			setOf: s.packageSet, prepare: s.prepareSavedAction, remove: s.removeSavedAction, derive: s.deriveSavedAction, says: approvalSays},
 		{path: "action_groups", kind: "action_group", verbs: canAll, read: rights.ReadActionGroup, write: rights.WriteActionGroup,
 			prepare: prepareActionGroup, remove: s.removeActionGroup},
 		{path: "action_stops", kind: "action_stop", verbs: canShow, read: rights.ReadAction, write: rights.WriteAction},
@@ -240,6 +240,7 @@ func (s *server) prepareSavedAction(_ context.Context, c call, ch *shelf.Change,
 	if was == nil || !sameDeed(was.Object, o) {
 		o.Set("approved_flag", !s.needsApproval(c))
 		o.Set("approver", nil)
+		o.Set("approved_of", nil)
 	}
 	return nil
 }
@@ -251,11 +252,6 @@ func (s *server) removeSavedAction(_ context.Context, c call, ch *shelf.Change, 
 
 func noPackage() error {
 	return fault.New(fault.Invalid, "ActionRequiresPackage: package_spec is missing")
-}
-
-// needsApproval reports whether what the caller does waits for a second person.
-func (s *server) needsApproval(c call) bool {
-	return s.setting(approvalSetting) == "1" && !c.rights.May(rights.BypassActionApproval, rights.Everywhere)
 }
 
 // sameDeed reports whether two scheduled actions do the same: what was approved
@@ -358,15 +354,18 @@ func (s *server) actionStatus(o *object.Object, now time.Time) string {
 		return actionStopped
 	case !now.Before(o.Time("expiration_time")):
 		return actionClosed
-	case now.Before(o.Time("start_time")) || saved != nil && !saved.Object.Is("approved_flag"):
+	case now.Before(o.Time("start_time")) || saved != nil && !s.approved(s.shelves, saved.Object):
 		return actionPending
 	}
 	return actionOpen
 }
 
-// deriveSavedAction says when the next action would be.
-func deriveSavedAction(r *shelf.Record, o *object.Object) {
+// deriveSavedAction says when the next action would be, and whether what was
+// approved is what it would be now.
+func (s *server) deriveSavedAction(r *shelf.Record, o *object.Object) {
 	const never = "Never"
+	o.Set("approved_flag", s.approved(s.shelves, r.Object))
+	o.Set("approval_lapsed", s.lapsed(s.shelves, r.Object))
 	o.Set("action_group_id", r.Object.Ref("action_group").ID)
 	next, every := r.Object.Time("start_time"), time.Duration(r.Object.Int("issue_seconds"))*time.Second
 	now := time.Now()

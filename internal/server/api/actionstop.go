@@ -135,9 +135,9 @@ type approvalObject struct {
 	Metadata     []any  `json:"metadata"`
 }
 
-func toApproval(r *shelf.Record) approvalObject {
+func (s *server) toApproval(r *shelf.Record) approvalObject {
 	return approvalObject{
-		ID: r.ID, Name: r.Object.Text("name"), ApprovedFlag: flag(r.Object.Is("approved_flag")),
+		ID: r.ID, Name: r.Object.Text("name"), ApprovedFlag: flag(s.approved(s.shelves, r.Object)),
 		OwnerUserID: r.Object.Ref("user").ID, Metadata: []any{},
 	}
 }
@@ -146,8 +146,8 @@ func toApproval(r *shelf.Record) approvalObject {
 func (s *server) listApprovals(_ context.Context, c call) ([]approvalObject, error) {
 	out := []approvalObject{}
 	for _, r := range s.visible(s.faceOf("saved_actions"), c) {
-		if !r.Object.Is("approved_flag") {
-			out = append(out, toApproval(r))
+		if !s.approved(s.shelves, r.Object) {
+			out = append(out, s.toApproval(r))
 		}
 	}
 	return out, nil
@@ -175,9 +175,9 @@ func (s *server) approve(ctx context.Context, c call, in approvalRequest) (appro
 		switch {
 		case !bool(in.ApprovedFlag):
 			why = "approved_flag is not 1: delete what is not to happen"
-		case r.Object.Is("approved_flag"):
+		case s.approved(ch, r.Object):
 			why = "the action needs no approval"
-		case (r.Object.Ref("user").ID == c.user.ID || r.ModifiedBy == c.user.ID) && s.setting(setting.SelfApproval) != "1":
+		case s.hisOwn(c, ch, r) && s.setting(setting.SelfApproval) != "1":
 			why = "nobody approves what is his own"
 		}
 		if why != "" {
@@ -191,6 +191,7 @@ func (s *server) approve(ctx context.Context, c call, in approvalRequest) (appro
 		}
 		o := r.Object.Clone()
 		o.Set("approved_flag", true)
+		o.Set("approved_of", approvedOf(ch, o))
 		o.Set("approver", object.Ref{ID: c.user.ID})
 		o.Set("approver_persona", object.Ref{ID: c.user.Persona})
 		var err error
@@ -200,5 +201,5 @@ func (s *server) approve(ctx context.Context, c call, in approvalRequest) (appro
 	if err != nil {
 		return approvalObject{}, err
 	}
-	return toApproval(is), nil
+	return s.toApproval(is), nil
 }

@@ -11,7 +11,7 @@ import (
 func (s *server) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	tasks := []func(context.Context) error{s.runReissues, s.runDepot, s.fetcher.Run, s.runImports, s.runShipped, s.runDirectories, s.runRetention, s.runStrings, s.runTokens, s.runDiagnosis}
+	tasks := []func(context.Context) error{s.runReissues, s.runDepot, s.fetcher.Run, s.runImports, s.runShipped, s.runDirectories, s.runRetention, s.runAdHoc, s.runStrings, s.runTokens, s.runDiagnosis}
 	errs := make([]error, len(tasks))
 	var all sync.WaitGroup
 	for i, task := range tasks {

@@ -46,6 +46,11 @@ func (s *server) prepareGroup(flag string) func(context.Context, call, *shelf.Ch
 				return fault.New(fault.Invalid, "ComputerGroupNameRequired: a group that is kept needs a name")
 			}
 			o.Set("type", int64(groupAdHoc))
+			if was == nil {
+				if err := roomForAdHoc(ch); err != nil {
+					return err
+				}
+			}
 		}
 		settle := s.settleGroup
 		if manual {
@@ -276,6 +281,9 @@ func (s *server) adHocGroup(ch *shelf.Change, o *object.Object) (*shelf.Record, 
 	made.Set("name", nil)
 	made.Set("type", int64(groupAdHoc))
 	if err := s.settleGroup(ch, nil, made); err != nil {
+		return nil, err
+	}
+	if err := roomForAdHoc(ch); err != nil {
 		return nil, err
 	}
 	return ch.Create("group", 0, made)

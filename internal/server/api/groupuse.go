@@ -73,34 +73,40 @@ func called(r *shelf.Record) string {
 }
 
 // refersTo reports whether an object, or one within it, refers to another.
-func refersTo(o *object.Object, kind string, id int64) bool {
+func refersTo(o *object.Object, kind string, id int64) (is bool) {
+	eachReference(o, func(of string, to int64) { is = is || of == kind && to == id })
+	return is
+}
+
+// eachReference calls f for what an object, or one within it, refers to: its kind,
+// and its number, which is 0 where it says none.
+func eachReference(o *object.Object, f func(kind string, id int64)) {
 	for i := range o.Shape().Fields {
-		f := &o.Shape().Fields[i]
-		if !o.Has(f.Name) {
+		field := &o.Shape().Fields[i]
+		if !o.Has(field.Name) {
 			continue
 		}
 		switch {
-		case f.Type == object.Reference && f.Kind == kind:
-			if o.Ref(f.Name).ID == id || slices.ContainsFunc(o.Refs(f.Name), func(r object.Ref) bool { return r.ID == id }) {
-				return true
+		case field.Type == object.Reference:
+			f(field.Kind, o.Ref(field.Name).ID)
+			for _, r := range o.Refs(field.Name) {
+				f(field.Kind, r.ID)
 			}
-		case f.Type == object.Number && numberFields[f.Name] == kind:
-			if o.Int(f.Name) == id {
-				return true
-			}
-		case f.Type == object.Nested:
-			inner := o.Objects(f.Name)
-			if one := o.Object(f.Name); one != nil {
+		case field.Type == object.Number && numberFields[field.Name] != "":
+			f(numberFields[field.Name], o.Int(field.Name))
+		case field.Type == object.Nested:
+			inner := o.Objects(field.Name)
+			if one := o.Object(field.Name); one != nil {
 				inner = []*object.Object{one}
 			}
 			for _, in := range inner {
-				if f.Of.Name == kind && in.Int("id") == id || refersTo(in, kind, id) {
-					return true
+				if _, numbered := in.Shape().Field("id"); numbered {
+					f(field.Of.Name, in.Int("id"))
 				}
+				eachReference(in, f)
 			}
 		}
 	}
-	return false
 }
 
 // namedGroups are the groups that a saved question names in its text.

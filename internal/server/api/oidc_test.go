@@ -207,10 +207,10 @@ func TestWaitingEnds(t *testing.T) {
 func TestWaitingIsBounded(t *testing.T) {
 	d := newDesk(t)
 	trustSAML(d, signintest.NewSAMLProvider(t), nil)
-	same(t, d.api.providers.waiting.max, waitingMax)
-	d.api.providers.waiting.max = 10
+	same(t, d.api.providers.waiting.all.max, waitingMax)
+	d.api.providers.waiting.all.max = 10
 	for range 2 * 10 {
 		same(t, d.send("GET", "/auth/saml/1/login", "").Code, 302)
 	}
-	same(t, len(d.api.providers.waiting.entries), 10)
+	same(t, len(d.api.providers.waiting.all.entries), 10)
 }

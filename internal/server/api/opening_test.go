@@ -172,7 +172,7 @@ var causes = map[string]struct {
 	"more rights": {do: func(w *town) {
 		w.patch("users", w.bob.ID, `{"content_set_roles":[{"name":"works"},{"name":"Read Only"}]}`)
 	}},
-	"more machines": {do: func(w *town) { alter(w.desk, "user", "bob", func(o *object.Object) { o.Set("group_id", nil) }) }},
+	"more machines": {do: func(w *town) { w.patch("users", w.bob.ID, `{"group_id":0}`) }},
 	"other group":   {do: func(w *town) { w.patch("management_rights_groups", w.lab+1, `{"text":" Is Linux equals True"}`) }},
 	"other user":    {do: func(w *town) { w.patch("users", w.person("eve", "works").ID, `{"locked_out":3}`) }},
 	"other session": {do: func(w *town) { w.send("POST", "/api/v2/session/logout", "", "session", w.sessionOf(w.bob)) }},

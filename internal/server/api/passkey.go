@@ -3,7 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"sync"
+	"net/netip"
 	"time"
 
 	"catenary/internal/fault"
@@ -12,17 +12,11 @@ import (
 	"catenary/internal/server/store"
 )
 
-const (
-	passkeysMax   = 20     // of one user
-	ceremoniesMax = 10_000 // begun and not ended, of everybody
-)
+const passkeysMax = 20 // of one user
 
 // ceremonies are what people are doing with their passkeys just now, by the
 // string that they bring with the authenticator's answer.
-type ceremonies struct {
-	mu   sync.Mutex // guards the fields below
-	open recent[store.Hash, ceremony]
-}
+type ceremonies struct{ open *room[ceremony] }
 
 type ceremony struct {
 	user    int64 // who makes a passkey; 0: somebody logs in
@@ -30,24 +24,18 @@ type ceremony struct {
 }
 
 func newCeremonies() *ceremonies {
-	return &ceremonies{open: newRecent[store.Hash, ceremony](ceremoniesMax, signin.CeremonyLife)}
+	return &ceremonies{open: newRoom[ceremony](signin.CeremonyLife)}
 }
 
-func (c *ceremonies) begin(of ceremony) string {
+func (c *ceremonies) begin(addr netip.Addr, of ceremony) string {
 	str := randomHex()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.open.set(time.Now(), store.HashOf(str), of)
+	c.open.enter(time.Now(), addr, str, of)
 	return str
 }
 
 // take returns what was begun, and forgets it: each challenge is good for once.
 func (c *ceremonies) take(str string, user int64) ([]byte, error) {
-	h := store.HashOf(str)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	of, ok := c.open.get(time.Now(), h)
-	c.open.drop(h)
+	of, ok := c.open.leave(time.Now(), str)
 	if !ok || of.user != user {
 		return nil, unauthorized("Unauthorized: this was not begun here, or too long ago, or is over: begin again")
 	}
@@ -150,7 +138,7 @@ func (s *server) beginPasskey(ctx context.Context, c call, in factorRequest) (ce
 	if err != nil {
 		return ceremonyObject{}, err
 	}
-	return ceremonyObject{s.ceremonies.begin(ceremony{c.user.ID, pending}), options}, nil
+	return ceremonyObject{s.ceremonies.begin(s.caller(c.Request), ceremony{c.user.ID, pending}), options}, nil
 }
 
 // A ceremonyEnd is what has come of a ceremony: a PublicKeyCredential as JSON.
@@ -189,7 +177,7 @@ func (s *server) finishPasskey(ctx context.Context, c call, in ceremonyEnd) (pas
 
 // beginPasskeyLogin asks for any passkey of this site: it says nothing of who
 // has one.
-func (s *server) beginPasskeyLogin(context.Context, call) (ceremonyObject, error) {
+func (s *server) beginPasskeyLogin(_ context.Context, c call) (ceremonyObject, error) {
 	p, err := s.passkeys()
 	if err != nil {
 		return ceremonyObject{}, err
@@ -198,7 +186,7 @@ func (s *server) beginPasskeyLogin(context.Context, call) (ceremonyObject, error
 	if err != nil {
 		return ceremonyObject{}, err
 	}
-	return ceremonyObject{s.ceremonies.begin(ceremony{0, pending}), options}, nil
+	return ceremonyObject{s.ceremonies.begin(s.caller(c.Request), ceremony{0, pending}), options}, nil
 }
 
 // finishPasskeyLogin lets in who has shown his passkey. It is two factors in

@@ -13,6 +13,7 @@ type recent[K comparable, V any] struct {
 	life    time.Duration
 	entries map[K]*list.Element // of *entry[K, V]
 	order   *list.List          // the longest untouched in front
+	gone    func(V)             // called of each entry that goes; nil: nobody wants to know
 }
 
 type entry[K comparable, V any] struct {
@@ -22,7 +23,7 @@ type entry[K comparable, V any] struct {
 }
 
 func newRecent[K comparable, V any](max int, life time.Duration) recent[K, V] {
-	return recent[K, V]{max, life, map[K]*list.Element{}, list.New()}
+	return recent[K, V]{max: max, life: life, entries: map[K]*list.Element{}, order: list.New()}
 }
 
 // get returns the value of k without touching it.
@@ -74,5 +75,9 @@ func (r *recent[K, V]) expire(now time.Time) {
 }
 
 func (r *recent[K, V]) remove(el *list.Element) {
-	delete(r.entries, r.order.Remove(el).(*entry[K, V]).key)
+	e := r.order.Remove(el).(*entry[K, V])
+	delete(r.entries, e.key)
+	if r.gone != nil {
+		r.gone(e.value)
+	}
 }

@@ -16,6 +16,7 @@ const (
 	longLife    = 7 * 24 * time.Hour // of a session that was asked to be persistent
 	sessionsMax = 10_000             // at once; the longest unused makes room
 	longMax     = 1_000              // of them, persistent
+	clearEvery  = time.Second        // it is looked at most for sessions that have ended by time, where many are counted
 	secretBytes = 32                 // random bytes of a session or token string: nobody guesses them
 )
 
@@ -55,15 +56,25 @@ type sessions struct {
 	long    recent[store.Hash, session]
 	longest time.Duration
 	perUser int
+	of      map[int64]int // how many a user has
+	cleared time.Time
 }
 
 func newSessions() *sessions {
-	return &sessions{
+	s := &sessions{
 		rules: func() sessionRules { return sessionRules{sessionLife, longLife, sessionsMax} },
 		gone:  func(int64) {},
 		live:  newRecent[store.Hash, session](sessionsMax, sessionLife),
 		long:  newRecent[store.Hash, session](longMax, longLife),
+		of:    map[int64]int{},
 	}
+	one := func(one session) {
+		if s.of[one.user.ID]--; s.of[one.user.ID] == 0 {
+			delete(s.of, one.user.ID)
+		}
+	}
+	s.live.gone, s.long.gone = one, one
+	return s
 }
 
 // both are the sessions, and those that were asked to be persistent.
@@ -115,12 +126,17 @@ func (s *sessions) begin(now time.Time, one session, among *recent[store.Hash, s
 	s.lock()
 	defer s.mu.Unlock()
 	s.clear(now)
-	for s.ofUser(one.user.ID) >= s.perUser {
+	for s.of[one.user.ID] >= s.perUser {
 		s.endOldest(one.user.ID)
 		ended++
 	}
-	among.set(now, store.HashOf(string(str)), one)
+	s.add(now, among, store.HashOf(string(str)), one)
 	return str, ended
+}
+
+func (s *sessions) add(now time.Time, among *recent[store.Hash, session], h store.Hash, one session) {
+	among.set(now, h, one)
+	s.of[one.user.ID]++
 }
 
 // clear takes away what has lived long enough.
@@ -129,18 +145,7 @@ func (s *sessions) clear(now time.Time) {
 		among.expire(now)
 		among.dropIf(func(one session) bool { return now.Sub(one.begun) >= s.longest })
 	}
-}
-
-// ofUser is how many sessions a user has.
-func (s *sessions) ofUser(user int64) (n int) {
-	for _, among := range s.both() {
-		for el := among.order.Front(); el != nil; el = el.Next() {
-			if el.Value.(*entry[store.Hash, session]).value.user.ID == user {
-				n++
-			}
-		}
-	}
-	return n
+	s.cleared = now
 }
 
 // endOldest ends that session of a user that was not used for longest.
@@ -228,18 +233,21 @@ func (s *sessions) endOthers(user int64, but secret) {
 	for _, among := range s.both() {
 		one, ok := among.get(now, h)
 		among.dropIf(func(other session) bool { return other.user.ID == user })
-		if ok {
-			among.set(now, h, one)
+		if ok && one.user.ID == user {
+			s.add(now, among, h, one)
 		}
 	}
 }
 
-// countOf is how many sessions a user has.
+// countOf is how many sessions a user has. What has ended by time may count for
+// a moment longer: a list asks it of each of its users.
 func (s *sessions) countOf(now time.Time, user int64) int {
 	s.lock()
 	defer s.mu.Unlock()
-	s.clear(now)
-	return s.ofUser(user)
+	if since := now.Sub(s.cleared); since < 0 || since >= clearEvery {
+		s.clear(now)
+	}
+	return s.of[user]
 }
 
 // users is how many users have sessions.
@@ -247,13 +255,7 @@ func (s *sessions) users(now time.Time) int {
 	s.lock()
 	defer s.mu.Unlock()
 	s.clear(now)
-	seen := map[int64]bool{}
-	for _, among := range s.both() {
-		for el := among.order.Front(); el != nil; el = el.Next() {
-			seen[el.Value.(*entry[store.Hash, session]).value.user.ID] = true
-		}
-	}
-	return len(seen)
+	return len(s.of)
 }
 
 // count is how many sessions live.

@@ -19,8 +19,7 @@ import (
 
 const (
 	outsideMax   = 32               // questions to directories and identity providers at once
-	waitingMax   = 10_000           // people who are at an identity provider just now
-	waitingLife  = 10 * time.Minute // for which they may stay there
+	waitingLife  = 10 * time.Minute // for which people may stay at an identity provider
 	describedFor = time.Hour        // that the description of a provider is believed
 	backMax      = 1024             // bytes of the path to which somebody wants to come back
 
@@ -33,10 +32,11 @@ const (
 // providers are the identity providers, as their records describe them, and the
 // people who have been sent there.
 type providers struct {
-	mu      sync.Mutex // guards the fields below
-	waiting recent[store.Hash, waiting]
-	oidc    map[int64]described[*signin.OIDC]
-	saml    map[int64]described[*signin.SAML]
+	waiting *room[waiting]
+
+	mu   sync.Mutex // guards the fields below
+	oidc map[int64]described[*signin.OIDC]
+	saml map[int64]described[*signin.SAML]
 }
 
 // A waiting is somebody who is at an identity provider.
@@ -58,7 +58,7 @@ type described[P any] struct {
 
 func newProviders() *providers {
 	return &providers{
-		waiting: newRecent[store.Hash, waiting](waitingMax, waitingLife),
+		waiting: newRoom[waiting](waitingLife),
 		oidc:    map[int64]described[*signin.OIDC]{}, saml: map[int64]described[*signin.SAML]{},
 	}
 }
@@ -144,9 +144,7 @@ func (s *server) sendAway(w http.ResponseWriter, c call, r *shelf.Record, begin 
 	if old, err := c.Cookie(browserCookie); err == nil && len(old.Value) == len(browser) {
 		browser = old.Value // in another of its windows it may be signing in, too
 	}
-	s.providers.mu.Lock()
-	s.providers.waiting.set(time.Now(), store.HashOf(state), waiting{sourceOf(r), pending, store.HashOf(browser), back})
-	s.providers.mu.Unlock()
+	s.providers.waiting.enter(time.Now(), s.caller(c.Request), state, waiting{sourceOf(r), pending, store.HashOf(browser), back})
 	http.SetCookie(w, &http.Cookie{
 		Name: browserCookie, Value: browser, Path: "/auth/", MaxAge: int(waitingLife / time.Second),
 		HttpOnly: true, Secure: true, SameSite: http.SameSiteNoneMode,
@@ -170,11 +168,7 @@ func isOwnPath(path string) bool {
 // comesBack returns what is remembered of somebody who comes from an identity
 // provider, and forgets it: each state is good for once.
 func (s *server) comesBack(c call, r *shelf.Record, state string) (waiting, error) {
-	s.providers.mu.Lock()
-	h := store.HashOf(state)
-	at, ok := s.providers.waiting.get(time.Now(), h)
-	s.providers.waiting.drop(h)
-	s.providers.mu.Unlock()
+	at, ok := s.providers.waiting.leave(time.Now(), state)
 	cookie, err := c.Cookie(browserCookie)
 	if !ok || err != nil || at.source != sourceOf(r) || at.browser != store.HashOf(cookie.Value) {
 		return waiting{}, unauthorized("Unauthorized: this sign-in was not begun here, or too long ago, or is over: begin again")

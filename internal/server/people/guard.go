@@ -9,7 +9,8 @@ import (
 	"catenary/internal/server/shelf"
 )
 
-// guard refuses changes that break one of the promises.
+// guard refuses changes that break one of the promises, and holds those back who
+// would see more by a change of nobody's.
 func guard(c *shelf.Change) error {
 	groups := c.Changed("group")
 	if !slices.ContainsFunc(kinds, func(k string) bool { return len(c.Changed(k)) > 0 }) && len(groups) == 0 {
@@ -22,7 +23,7 @@ func guard(c *shelf.Change) error {
 	}
 	by := Identity{c.Author().UserID, c.Author().PersonaID, c.Author().UserGroupID}
 	if by.User == 0 {
-		return nil // Catenary itself
+		return hold(c, before, after)
 	}
 	mine, ok := before.Rights(by)
 	if !ok {

@@ -13,30 +13,42 @@ import (
 // meanings for one.
 const markBytes = 16
 
-// Mark stands for what a computer group means, and the groups within it: it is
-// another when they mean other machines, and the same when they only have other
-// names.
-func Mark(from interface {
+// Records are where objects are found: the shelves, or a change.
+type Records interface {
 	ByID(kind string, id int64) *shelf.Record
-}, group int64) string {
-	h := sha256.New()
-	seen := map[int64]bool{}
-	var write func(id int64)
-	write = func(id int64) {
-		if seen[id] {
-			return
-		}
-		seen[id] = true
-		r := from.ByID("group", id)
+}
+
+// Within are the numbers of a computer group and of all groups within it, also of
+// such as are no more.
+func Within(from Records, group int64) []int64 {
+	out := []int64{group}
+	for i := 0; i < len(out); i++ {
+		r := from.ByID("group", out[i])
 		if r == nil {
-			fmt.Fprintf(h, "%d is gone\n", id)
-			return
+			continue
 		}
-		fmt.Fprintf(h, "%d %s\n", id, meaning(r.Object))
-		for _, part := range slices.Sorted(slices.Values(parts(r.Object))) {
-			write(part)
+		for _, part := range parts(r.Object) {
+			if !slices.Contains(out, part) {
+				out = append(out, part)
+			}
 		}
 	}
-	write(group)
+	return out
+}
+
+// Mark stands for what computer groups mean, and the groups within them: it is
+// another when they mean other machines, and the same when they only have other
+// names.
+func Mark(from Records, groups ...int64) string {
+	h := sha256.New()
+	for _, group := range groups {
+		for _, id := range Within(from, group) {
+			if r := from.ByID("group", id); r != nil {
+				fmt.Fprintf(h, "%d %s\n", id, meaning(r.Object))
+			} else {
+				fmt.Fprintf(h, "%d is gone\n", id)
+			}
+		}
+	}
 	return hex.EncodeToString(h.Sum(nil)[:markBytes])
 }

@@ -1,11 +1,12 @@
 // Package people works out who may do what from the objects that say so: users,
 // user groups, personas, roles and privileges.
 //
-// It also keeps four promises, whoever changes those objects and by whatever
+// It also keeps five promises, whoever changes those objects and by whatever
 // way: nobody gives away more than he has, nobody changes somebody who may do
-// more than he, there is always somebody left who administers everything, and
-// what the groups mean that say which machines somebody sees is changed only by
-// who may change that person's rights.
+// more than he, there is always somebody left who administers everything, what
+// the groups mean that say which machines somebody sees is changed only by who
+// may change that person's rights, and nobody comes to see all machines instead
+// of some because of what is said elsewhere.
 // What a request needs, and whether it is granted, is decided elsewhere.
 package people
 

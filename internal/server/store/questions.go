@@ -146,6 +146,17 @@ func (s *Store) OpenQuestions(ctx context.Context) ([]Question, error) {
 	return each(rows, questionRow.question), nil
 }
 
+// ContextGroups are the groups of machines, by number, about which there were
+// questions since a time.
+func (s *Store) ContextGroups(ctx context.Context, since time.Time) ([]int64, error) {
+	list, err := collect(ctx, s.read.DB, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) },
+		"SELECT DISTINCT context_group_id FROM questions WHERE context_group_id <> 0 AND issued >= $1 ORDER BY context_group_id", micros(since))
+	if err != nil {
+		return nil, failed(err, "groups of questions")
+	}
+	return list, nil
+}
+
 // RepeatQuestion gives an open question a new number, under which it is asked
 // again; one that it had before is closed. Only the first number is listed and
 // found.
