@@ -22,22 +22,6 @@ const (
 	adHocAtOnce = 500
 )
 
-// runAdHoc deletes ad hoc groups that nobody needs any more, until ctx ends.
-func (s *server) runAdHoc(ctx context.Context) error {
-	tick := time.NewTicker(forgetEvery)
-	defer tick.Stop()
-	for {
-		if err := s.forgetAdHoc(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			s.log.ErrorContext(ctx, "ad hoc groups that nobody needs not deleted", "err", err) // tried again in an hour
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
 func isAdHoc(r *shelf.Record) bool { return r.Object.Int("type") == groupAdHoc && r.Name == "" }
 
 // forgetAdHoc deletes the ad hoc groups that are old, that no other object names,

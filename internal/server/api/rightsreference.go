@@ -16,18 +16,9 @@ func (s *server) allowReferences(c call, ch *shelf.Change, was, o *object.Object
 	if c.rights.Anything {
 		return nil
 	}
-	type target struct {
-		kind string
-		id   int64
-	}
-	held := map[target]bool{}
-	if was != nil {
-		if err := was.Clone().Each(func(kind string, ref object.Ref) (object.Ref, error) {
-			held[target{kind, ref.ID}] = true
-			return ref, nil
-		}); err != nil {
-			return err
-		}
+	held, err := shelf.References(was)
+	if err != nil {
+		return err
 	}
 	return o.Clone().Each(func(kind string, ref object.Ref) (object.Ref, error) {
 		path, some := referredFaces[kind]
@@ -35,7 +26,7 @@ func (s *server) allowReferences(c call, ch *shelf.Change, was, o *object.Object
 			return ref, nil
 		}
 		found, err := ch.Find(kind, ref)
-		if err != nil || found.ID == 0 || held[target{kind, found.ID}] {
+		if err != nil || found.ID == 0 || held[shelf.Reference{Kind: kind, ID: found.ID}] {
 			return ref, nil // what is wrong with it is said where it is kept
 		}
 		if r := ch.ByID(kind, found.ID); r != nil && !s.faceOf(path).visible(c, r) {

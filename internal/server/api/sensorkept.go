@@ -29,23 +29,8 @@ func (s *server) detailSensor(r *shelf.Record, o *object.Object) {
 	o.Set("string_count", int64(s.engine.Strings().Count(time.Now(), r.Name, sensors.KeptIn(s.shelves, r.Name))))
 }
 
-// runStrings forgets, until ctx ends, what machines have said that are off when
-// it is older than their sensors allow.
-func (s *server) runStrings(ctx context.Context) error {
-	tick := time.NewTicker(forgetEvery)
-	defer tick.Stop()
-	for {
-		if err := s.forgetStrings(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			s.log.ErrorContext(ctx, "old answers not deleted", "err", err) // tried again in an hour
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
+// forgetStrings forgets what machines have said that are off when it is older than
+// their sensors allow.
 func (s *server) forgetStrings(ctx context.Context, now time.Time) (err error) {
 	for _, r := range s.shelves.All("saved_question") {
 		q, parseErr := question.Parse(r.Object.Text("query_text"), s.engine.Catalogue(), s.groups)

@@ -221,26 +221,36 @@ func (c *Change) Delete(r *Record) error {
 	return c.audit("delete", r, nil)
 }
 
+// A Reference names what an object refers to.
+type Reference struct {
+	Kind string
+	ID   int64
+}
+
+// References are those of an object; none of nil.
+func References(o *object.Object) (map[Reference]bool, error) {
+	held := map[Reference]bool{}
+	if o == nil {
+		return held, nil
+	}
+	err := o.Clone().Each(func(kind string, ref object.Ref) (object.Ref, error) {
+		held[Reference{kind, ref.ID}] = true
+		return ref, nil
+	})
+	return held, err
+}
+
 // settle makes o the record's object: a copy in which every reference has been
 // found. What was referred to before may be referred to still, though it is no
 // more.
 func (c *Change) settle(r *Record, o, was *object.Object) error {
-	type target struct {
-		kind string
-		id   int64
-	}
-	held := map[target]bool{}
-	if was != nil {
-		if err := was.Clone().Each(func(kind string, ref object.Ref) (object.Ref, error) {
-			held[target{kind, ref.ID}] = true
-			return ref, nil
-		}); err != nil {
-			return err
-		}
+	held, err := References(was)
+	if err != nil {
+		return err
 	}
 	o = o.Clone()
 	if err := o.Each(func(kind string, ref object.Ref) (object.Ref, error) {
-		if ref.ID != 0 && held[target{kind, ref.ID}] {
+		if ref.ID != 0 && held[Reference{kind, ref.ID}] {
 			return object.Ref{ID: ref.ID}, nil
 		}
 		return c.Find(kind, ref)
