@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -287,7 +286,7 @@ type desk struct {
 	api     *server
 	store   *store.Store
 	fleet   *fleet
-	logs    *strings.Builder
+	logs    *logbook
 	session string
 	from    string // the remote address of requests
 }
@@ -302,7 +301,7 @@ func newDesk(t testing.TB) *desk {
 	must(t, st.Unlock(t.Context(), []*store.Key{key}, shelf.Secrets(shelf.Kinds)))
 	u, err := st.CreateUser(t.Context(), store.User{Name: testUser, Password: testHash(), Created: time.Unix(1_000_000_000, 0)})
 	must(t, err)
-	d := &desk{t: t, store: st, fleet: newFleet(t, st), logs: &strings.Builder{}, from: "192.0.2.1:4711"}
+	d := &desk{t: t, store: st, fleet: newFleet(t, st), logs: &logbook{}, from: "192.0.2.1:4711"}
 	files, err := depot.Open(t.TempDir())
 	must(t, err)
 	t.Cleanup(func() { must(t, files.Close()) })
@@ -319,21 +318,28 @@ func newDesk(t testing.TB) *desk {
 	d.api = newServer(d.fleet, st, Options{
 		Shelves: shelves, Files: files, Sealer: testSealer{}, Hostname: "server.example.org", Certificates: testCertificates(t),
 		Reports: reports, Version: "1.2.3", Metrics: prometheus.NewRegistry(),
-		Log: slog.New(slog.NewTextHandler(&guarded{w: d.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: slog.New(slog.NewTextHandler(d.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	d.session = d.begun(time.Now(), u)
 	return d
 }
 
-type guarded struct {
-	mu sync.Mutex // guards w
-	w  io.Writer
+// A logbook is read while what goes on in the background still writes.
+type logbook struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
 }
 
-func (l *guarded) Write(b []byte) (int, error) {
+func (l *logbook) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(b)
+	return l.text.Write(b)
+}
+
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // send makes a request; headers are pairs.
