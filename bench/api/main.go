@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"catenary/internal/endpoint"
+	"catenary/internal/question"
 	"catenary/internal/sensor"
 	"catenary/internal/server"
 	"catenary/internal/server/api"
@@ -102,7 +103,7 @@ type engine struct {
 
 func (e engine) Clients(context.Context) []endpoint.Status { return e.machines }
 
-func (e engine) Ask(context.Context, api.Asking) (uint64, error) {
+func (e engine) Ask(context.Context, question.Asking) (uint64, error) {
 	return 0, errors.New("nothing is asked here")
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"catenary/internal/question"
 	"catenary/internal/sensor"
-	"catenary/internal/server"
 	"catenary/internal/value"
 )
 
@@ -143,7 +142,7 @@ func (s *running) asks(t *testing.T, text string, machines int) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := s.Ask(t.Context(), server.Asking{Question: q, Life: 10 * time.Minute})
+	id, err := s.Ask(t.Context(), question.Asking{Question: q, Life: 10 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,6 @@ import (
 
 	"catenary/internal/question"
 	"catenary/internal/sensor"
-	"catenary/internal/server"
 	"catenary/internal/server/store/storetest"
 	"catenary/internal/value"
 )
@@ -86,7 +85,7 @@ func testDatabaseGoesAway(t *testing.T, db outage) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := s.Ask(t.Context(), server.Asking{Question: q, Life: life})
+	id, err := s.Ask(t.Context(), question.Asking{Question: q, Life: life})
 	if err != nil {
 		t.Fatal(err)
 	}

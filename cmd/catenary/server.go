@@ -188,7 +188,7 @@ func serve(ctx context.Context, cancel func(), s *server.Server, ln net.Listener
 	if err != nil {
 		return err
 	}
-	service := api.Handler(engine{s}, s.Store(), api.Options{
+	service := api.Handler(s, s.Store(), api.Options{
 		Version: o.Version, Log: log, Metrics: s.Metrics(), Shelves: s.Shelves(),
 		Runtimes: s.Runtimes, Exports: filepath.Join(o.DataDir, "exports"), Files: files, Sealer: s, Hostname: name, Certificates: certificates,
 		Cards: cards, Reports: reports,
@@ -272,22 +272,6 @@ func apiHosts(url string) []string {
 		hosts = append(hosts, host)
 	}
 	return hosts
-}
-
-// engine lets the API reach the server: the two know nothing of each other.
-type engine struct{ *server.Server }
-
-func (e engine) Ask(ctx context.Context, a api.Asking) (uint64, error) {
-	return e.Server.Ask(ctx, askingOf(a))
-}
-
-// askingOf is an asking in the server's words.
-func askingOf(a api.Asking) server.Asking {
-	return server.Asking{
-		Question: a.Question, Life: a.Expire, ComputerID: a.ComputerID, UserID: a.UserID,
-		Groups: a.Groups, Rights: a.Rights, Context: a.Context, ContextGroup: a.ContextGroup, Scope: a.Scope, Archive: a.Archive, Priority: a.Priority, Preview: a.Preview,
-		Name: a.Name, Index: a.Index, Persona: a.Persona, InWords: a.InWords, Tracks: a.Tracks,
-	}
 }
 
 const (

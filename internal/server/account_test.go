@@ -289,7 +289,7 @@ func (s *site) asks(t *testing.T, text string, life time.Duration) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := s.Ask(t.Context(), Asking{Question: q, Life: life, UserID: 1})
+	id, err := s.Ask(t.Context(), question.Asking{Question: q, Life: life, UserID: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,42 +20,6 @@ import (
 	"catenary/internal/wire"
 )
 
-// An Asking is a question and how it is to be asked.
-type Asking struct {
-	Question   question.Question
-	Life       time.Duration // how long clients may answer
-	ComputerID bool          // one row per machine
-	UserID     int64
-	// Groups knows the computer groups that the conditions name; nil: none.
-	Groups question.Groups
-	// Rights says which machines the user may ask at all, and Context which the
-	// question is about besides what it says itself; nil: every machine.
-	Rights, Context question.Condition
-	// ContextGroup is the number of the group that Context is; 0: of none.
-	ContextGroup int64
-	// Scope says which machines Rights are, for the question's record; empty: all.
-	Scope string
-	// Archive lets machines answer each for itself, though the asker sees them
-	// counted together.
-	Archive bool
-	// Priority is above others (1), or below (-1), where not all questions can be
-	// sent at once.
-	Priority int
-	// Preview is a script sensor that the question names and the catalogue has not:
-	// nobody else knows it. nil: there is none.
-	Preview *sensor.Sensor
-	// Tracks is the number of the computer group whose machines the server asks for
-	// by itself; 0: somebody wants the answer.
-	Tracks int64
-	// Name and Index are what the asker calls the question, and the place that he
-	// gives it; Persona is as which he asks (0: as himself), and InWords reports
-	// whether he does so by a text. They are for the question's record only.
-	Name    string
-	Index   int64
-	Persona int64
-	InWords bool
-}
-
 const (
 	// holdNative and holdScript are D0 of docs/protocol.md §5.3: what native
 	// sensors almost always, and scripts usually need.
@@ -74,7 +38,7 @@ const (
 func (s *Server) Catalogue() *sensor.Catalogue { return s.content.Load() }
 
 // Ask compiles a question, records it, signs it and sends it into every chain.
-func (s *Server) Ask(ctx context.Context, a Asking) (uint64, error) {
+func (s *Server) Ask(ctx context.Context, a question.Asking) (uint64, error) {
 	if a.Life < lifeMin || a.Life > wire.LifeMax {
 		return 0, fault.New(fault.Invalid, "a question lives between %v and %v, not %v", lifeMin, wire.LifeMax, a.Life)
 	}

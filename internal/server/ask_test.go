@@ -38,7 +38,7 @@ func TestQuestionTooLarge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = s.Ask(t.Context(), Asking{Question: q, Life: time.Minute, UserID: 1})
+		_, err = s.Ask(t.Context(), question.Asking{Question: q, Life: time.Minute, UserID: 1})
 		return err
 	}
 	if err := ask(names); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "the question and its scripts have 3") {
@@ -76,7 +76,7 @@ func TestAskPreview(t *testing.T) {
 		Name: "Preview of Who", MaxAge: time.Second, Mode: answer.Sealed, Columns: []sensor.Column{{Name: "Who", Type: value.String}},
 		Platforms: []sensor.Platform{sensor.Linux}, Scripts: []sensor.Script{{Platform: sensor.Linux, Language: sensor.UnixShell, Source: "who"}},
 	}
-	a := Asking{Question: question.Question{Selects: []question.Select{{Ref: question.Ref{Sensor: d.Name}}}}, Life: time.Minute, Preview: &d}
+	a := question.Asking{Question: question.Question{Selects: []question.Select{{Ref: question.Ref{Sensor: d.Name}}}}, Life: time.Minute, Preview: &d}
 	id, err := s.Ask(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestAskerHangsUp(t *testing.T) {
 	}
 	ctx, hangUp := context.WithCancel(t.Context())
 	hangUp()
-	id, err := s.Ask(ctx, Asking{Question: q, Life: time.Minute})
+	id, err := s.Ask(ctx, question.Asking{Question: q, Life: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func TestClosedAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, err := s.Ask(t.Context(), Asking{Question: q, Life: time.Minute})
+		id, err := s.Ask(t.Context(), question.Asking{Question: q, Life: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -162,7 +162,7 @@ func TestTracksAfterRestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, err := s.Ask(t.Context(), Asking{Question: q, Life: 10 * time.Minute, Tracks: 7})
+		id, err := s.Ask(t.Context(), question.Asking{Question: q, Life: 10 * time.Minute, Tracks: 7})
 		if err != nil || id != 1 {
 			t.Fatal(id, err)
 		}

@@ -113,7 +113,7 @@ func (s *site) letter(t testing.TB, m answer.Mode) wire.Letter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := s.Ask(t.Context(), Asking{Question: q, Life: time.Minute})
+	id, err := s.Ask(t.Context(), question.Asking{Question: q, Life: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -201,7 +201,7 @@ func TestArchive(t *testing.T) {
 	}
 	ask := func() (uint64, plan.Plan) {
 		t.Helper()
-		id, err := s.Ask(t.Context(), Asking{Question: q, Life: time.Minute, Archive: true})
+		id, err := s.Ask(t.Context(), question.Asking{Question: q, Life: time.Minute, Archive: true})
 		if err != nil {
 			t.Fatal(err)
 		}

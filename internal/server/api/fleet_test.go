@@ -23,6 +23,7 @@ import (
 	"catenary/internal/endpoint"
 	"catenary/internal/fault"
 	"catenary/internal/plan"
+	"catenary/internal/question"
 	"catenary/internal/sensor"
 	"catenary/internal/server/depot"
 	"catenary/internal/server/diagnosis"
@@ -49,13 +50,13 @@ type fleet struct {
 	findings  []store.Finding
 	changed   chan struct{} // closed and made anew with every change
 	clients   []endpoint.Status
-	asked     []Asking
+	asked     []question.Asking
 	stats     []store.SensorStat
 	held      []store.Quarantined
 	released  []uint32
 	reloaded  [][]int64 // sensors that it was told to read
 	strings   *sensors.Strings
-	heard     func(Asking) // called for each question, if set before
+	heard     func(question.Asking) // called for each question, if set before
 	mask      boundary.Mask
 }
 
@@ -98,7 +99,7 @@ func (f *fleet) Catalogue() *sensor.Catalogue {
 	return f.catalogue
 }
 
-func (f *fleet) Ask(ctx context.Context, a Asking) (uint64, error) {
+func (f *fleet) Ask(ctx context.Context, a question.Asking) (uint64, error) {
 	catalogue := f.Catalogue()
 	if a.Preview != nil {
 		var err error
@@ -112,7 +113,7 @@ func (f *fleet) Ask(ctx context.Context, a Asking) (uint64, error) {
 	}
 	now := time.Now()
 	id, err := f.store.CreateQuestion(ctx, store.Question{
-		Text: p.Text, UserID: a.UserID, Plan: p.Append(nil), ComputerID: a.ComputerID, Issued: now, Expires: now.Add(a.Expire), Scope: a.Scope,
+		Text: p.Text, UserID: a.UserID, Plan: p.Append(nil), ComputerID: a.ComputerID, Issued: now, Expires: now.Add(a.Life), Scope: a.Scope,
 		ContextGroup: a.ContextGroup, Priority: a.Priority,
 		Name: a.Name, Index: a.Index, Persona: a.Persona, InWords: a.InWords, Tracks: a.Tracks,
 	})
@@ -125,7 +126,7 @@ func (f *fleet) Ask(ctx context.Context, a Asking) (uint64, error) {
 	if f.heard != nil {
 		f.heard(a)
 	}
-	f.results[id] = tally.Result{Progress: tally.Progress{Question: id, Issued: now, Expires: now.Add(a.Expire), Version: 1, Expected: 4}}
+	f.results[id] = tally.Result{Progress: tally.Progress{Question: id, Issued: now, Expires: now.Add(a.Life), Version: 1, Expected: 4}}
 	return id, nil
 }
 

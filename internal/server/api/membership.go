@@ -134,9 +134,9 @@ func (t *tracker) look(ctx context.Context) error {
 
 // ask asks all machines of a group to name themselves.
 func (t *tracker) ask(ctx context.Context, now time.Time, group int64) error {
-	id, err := t.engine.Ask(ctx, Asking{
+	id, err := t.engine.Ask(ctx, question.Asking{
 		Question: question.Question{Selects: []question.Select{{Ref: question.Ref{Sensor: sensorComputerID}}}, Where: question.Member{ID: group}},
-		Expire:   trackLife, Groups: t.server.groups, Priority: trackPriority, Tracks: group,
+		Life:     trackLife, Groups: t.server.groups, Priority: trackPriority, Tracks: group,
 	})
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func (d *desk) tracking() (asked func() []string) {
 		d.fleet.mu.Lock()
 		defer d.fleet.mu.Unlock()
 		for _, a := range d.fleet.asked {
-			if a.Tracks == 0 || a.Rights != nil || a.UserID != 0 || a.Expire != trackLife || a.Priority >= 0 {
+			if a.Tracks == 0 || a.Rights != nil || a.UserID != 0 || a.Life != trackLife || a.Priority >= 0 {
 				d.t.Errorf("asked %+v", a)
 			}
 			out = append(out, d.api.shelves.NameOf("group", a.Tracks))

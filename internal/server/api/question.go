@@ -61,8 +61,8 @@ func (s *server) createQuestion(ctx context.Context, c call, in questionRequest)
 	if len(in.Name) > nameMax {
 		return idObject{}, fault.New(fault.Invalid, "name has %d bytes, more than %d", len(in.Name), nameMax)
 	}
-	id, err := s.engine.Ask(withUser(ctx, c.user), Asking{
-		Question: q, Expire: expire, ComputerID: q.ComputerID, UserID: c.user.ID,
+	id, err := s.engine.Ask(withUser(ctx, c.user), question.Asking{
+		Question: q, Life: expire, ComputerID: q.ComputerID, UserID: c.user.ID,
 		Groups: s.groups, Rights: within(c.rights), Context: about, ContextGroup: in.contextID(s.groups), Scope: string(s.scope(c.rights, 0)), Priority: int(in.Priority),
 		Name: string(in.Name), Index: int64(in.Index), Persona: c.user.Persona, InWords: in.Selects == nil || bool(in.FromCanonicalText),
 	})

@@ -173,9 +173,9 @@ func TestAsk(t *testing.T) {
 		}
 	}
 	a := d.fleet.asked[len(d.fleet.asked)-1]
-	same(t, []any{a.ComputerID, a.UserID, a.Expire}, []any{true, int64(1), expireDefault})
+	same(t, []any{a.ComputerID, a.UserID, a.Life}, []any{true, int64(1), expireDefault})
 	d.call("POST", "/api/v2/questions", `{"query_text":"Get Operating System","expire_seconds":30}`)
-	same(t, d.fleet.asked[len(d.fleet.asked)-1].Expire, 30*time.Second)
+	same(t, d.fleet.asked[len(d.fleet.asked)-1].Life, 30*time.Second)
 }
 
 // groups are computer groups in memory, by their numbers.
@@ -202,7 +202,7 @@ var testGroups = groups{1: {ID: 1, Name: "All Computers"}, 4: {ID: 4, Name: "Sal
 func TestAskWithRights(t *testing.T) {
 	d := newDesk(t)
 	d.api.groups = testGroups
-	asked := func() Asking {
+	asked := func() question.Asking {
 		d.ask("Get number of machines with Sales")
 		return d.fleet.asked[len(d.fleet.asked)-1]
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"catenary/internal/question"
 	"catenary/internal/server/object"
 	"catenary/internal/server/rights"
 	"catenary/internal/server/shelf"
@@ -138,7 +139,7 @@ func TestReissueForNobody(t *testing.T) {
 	id := d.made("saved_questions", `{"name":"Left","query_text":"Get Computer Name from all machines","issue_seconds":60}`)
 	alter(d, "saved_question", "Left", func(o *object.Object) { o.Set("user", object.Ref{ID: bob}) })
 	asked := 0
-	d.fleet.heard = func(Asking) { asked++ }
+	d.fleet.heard = func(question.Asking) { asked++ }
 	d.api.reissueOne(t.Context(), id)
 	if asked != 1 {
 		t.Fatalf("asked %d times while bob is there\n%s", asked, d.logs)
@@ -156,14 +157,14 @@ func TestReissues(t *testing.T) {
 	d.made("saved_questions", `{"name":"Each minute","query_text":"Get Computer Name from all machines","issue_seconds":60,"expire_seconds":600}`)
 	d.made("saved_questions", `{"name":"Never","query_text":"Get Computer Name from all machines","issue_seconds":60,"issue_seconds_never_flag":true}`)
 	ctx, cancel := context.WithCancel(t.Context())
-	asked := make(chan Asking, 10)
-	d.fleet.heard = func(a Asking) { asked <- a }
+	asked := make(chan question.Asking, 10)
+	d.fleet.heard = func(a question.Asking) { asked <- a }
 	done := make(chan error, 1)
 	go func() { done <- d.api.runReissues(ctx) }()
 	a := <-asked // within the first seconds
 	cancel()
 	must(t, <-done)
-	if a.Expire != time.Minute || a.UserID == 0 {
+	if a.Life != time.Minute || a.UserID == 0 {
 		t.Errorf("asked %+v", a)
 	}
 	list, err := d.store.LatestReissues(t.Context())

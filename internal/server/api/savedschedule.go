@@ -265,8 +265,8 @@ func (s *server) askSaved(ctx context.Context, r version, who asker, group int64
 	}
 	// Before the groups are read: what they come to mean meanwhile is not claimed.
 	sc := s.scope(who.rights, group)
-	a := Asking{
-		Question: q, Expire: savedLife(r.Object), ComputerID: q.ComputerID, UserID: who.userID,
+	a := question.Asking{
+		Question: q, Life: savedLife(r.Object), ComputerID: q.ComputerID, UserID: who.userID,
 		Groups: s.groups, Rights: within(who.rights), ContextGroup: group, Scope: string(s.scope(who.rights, 0)),
 		Archive: r.Object.Is("archive_enabled_flag"), Persona: who.persona, InWords: true,
 	}
@@ -280,7 +280,7 @@ func (s *server) askSaved(ctx context.Context, r version, who asker, group int64
 	now := time.Now()
 	asked := store.Reissue{
 		Question: int64(id), SavedQuestion: r.asked(), Scope: string(sc), Asked: now,
-		Text: r.Object.Text("query_text"), Expires: now.Add(a.Expire),
+		Text: r.Object.Text("query_text"), Expires: now.Add(a.Life),
 	}
 	if err := s.store.KeepReissue(context.WithoutCancel(ctx), asked); err != nil {
 		return store.Reissue{}, err

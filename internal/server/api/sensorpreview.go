@@ -56,11 +56,11 @@ func (s *server) previewSensor(ctx context.Context, c call, in sensorPreview) (i
 	})); err != nil {
 		return idObject{}, err
 	}
-	id, err := s.engine.Ask(withUser(ctx, c.user), Asking{
+	id, err := s.engine.Ask(withUser(ctx, c.user), question.Asking{
 		Question: question.Question{
 			ComputerID: true, Selects: []question.Select{{Ref: question.Ref{Sensor: d.Name, Params: in.Parameters}}}, Where: where,
 		},
-		Preview: &d, Expire: expireDefault, ComputerID: true, UserID: c.user.ID,
+		Preview: &d, Life: expireDefault, ComputerID: true, UserID: c.user.ID,
 		Groups: s.groups, Rights: within(c.rights), Scope: string(s.scope(c.rights, 0)), Priority: 1, Persona: c.user.Persona,
 	})
 	return idObject{id}, err
